@@ -1,0 +1,21 @@
+"""The error a person can meet: one line with the key, the rule, the value and the repair."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from hydra.errors import CompactHydraException
+
+
+class ConfigError(ValueError, CompactHydraException):
+    """A mistake in config, data, cluster or disk; Hydra prints its message alone, without a traceback.
+
+    Write it as ``key must <rule>, got <value>; <repair>``. ``HYDRA_FULL_ERROR=1`` shows the traceback.
+    """
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known name closest to ``word`` as `` (did you mean 'x'?)``, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {close[0]!r}?)" if close else ""

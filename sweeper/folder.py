@@ -1,0 +1,228 @@
+"""The trial folder: names and formats, the one thing that study and trial both know.
+
+A trial folder holds, beside Hydra's ``.hydra/``::
+
+    events.0.jsonl   what attempt 0 said: start, metrics, artifact, end (one JSON object a line)
+    end.0.json       what its reaper said, where the attempt died without an ``end`` of its own
+    output.0.log     its stdout and stderr, where the launcher redirects them
+    stop.0           the study asks attempt 0 to stop; its text is the reason
+    checkpoint.pt    written beside and renamed
+
+Each attempt writes files of its own, so a requeued job and a zombie of its predecessor never share one.
+Lines are appended with a single ``write``; a torn last line is ignored. Times are seconds since the epoch.
+Metric values are JSON numbers, or NaN, Infinity and -Infinity as Python's ``json`` writes them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMPLETE = "COMPLETE"
+PRUNED = "PRUNED"
+FAIL = "FAIL"
+INTERRUPTED = "INTERRUPTED"  # stopped from outside, resumable: its number is attempted again
+LOST = "LOST"  # died without a word (signal, node): attempted again up to `retries`
+
+CHECKPOINT = "checkpoint.pt"
+
+_ATTEMPT_FILE = re.compile(r"(?:events|end|output)\.(\d+)\.(?:jsonl|json|log)")
+
+
+def events_path(folder: Path, attempt: int) -> Path:
+    return folder / f"events.{attempt}.jsonl"
+
+
+def end_path(folder: Path, attempt: int) -> Path:
+    return folder / f"end.{attempt}.json"
+
+
+def output_path(folder: Path, attempt: int) -> Path:
+    return folder / f"output.{attempt}.log"
+
+
+def stop_path(folder: Path, attempt: int) -> Path:
+    return folder / f"stop.{attempt}"
+
+
+def attempts(folder: Path) -> list[int]:
+    """Numbers of the attempts on record, in order; empty for a folder that does not exist."""
+    try:
+        names = os.listdir(folder)
+    except FileNotFoundError:
+        return []
+    return sorted({int(m[1]) for name in names if (m := _ATTEMPT_FILE.fullmatch(name))})
+
+
+def replace(path: Path, text: str) -> None:
+    """Write ``text`` beside ``path`` and rename: a reader sees the old file or the new one, whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def append_line(fd: int, event: Mapping[str, Any]) -> None:
+    """Append one JSON line with one ``write``; a short write (full disk) raises OSError."""
+    line = (json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    if os.write(fd, line) != len(line):
+        os.write(fd, b"\n")  # close the torn line, so that the next one stands alone
+        raise OSError(28, "no space left: a record line was written in part")
+
+
+class Tail:
+    """Reads the lines that a JSON-lines file has gained since the last call; torn lines wait or are skipped."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        self.offset = offset
+
+    def read(self) -> list[dict[str, Any]]:
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset)
+                data = file.read()
+        except FileNotFoundError:
+            return []
+        whole = data.rfind(b"\n") + 1
+        self.offset += whole
+        events = []
+        for line in data[:whole].splitlines():
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(event, dict):
+                events.append(event)
+        return events
+
+
+@dataclass
+class End:
+    """How an attempt ended: ``state`` is one of this module's five, ``values`` the objectives in order."""
+
+    state: str
+    values: list[float] | None = None
+    reason: str | None = None
+    time: float = field(default_factory=time.time)
+
+
+@dataclass
+class AttemptRecord:
+    """One attempt as read back; ``end`` is None while it runs, or where it died without anyone seeing."""
+
+    attempt: int
+    start: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    artifacts: list[dict[str, Any]]
+    end: End | None
+
+
+def as_end(event: Mapping[str, Any]) -> End:
+    return End(event["state"], event.get("values"), event.get("reason"), event["time"])
+
+
+def read_end(folder: Path, attempt: int) -> End | None:
+    """The reaper's word on an attempt that died without its own."""
+    try:
+        return as_end(json.loads(end_path(folder, attempt).read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, KeyError):
+        return None
+
+
+def write_end(folder: Path, attempt: int, end: End) -> None:
+    """Record the reaper's word; called once the attempt's process is known to be gone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    replace(end_path(folder, attempt), json.dumps(vars(end), ensure_ascii=False))
+
+
+def read_attempt(folder: Path, attempt: int) -> AttemptRecord:
+    """Read one attempt whole; what the attempt itself said of its end goes before its reaper's word."""
+    record = AttemptRecord(attempt, {}, [], [], None)
+    for event in Tail(events_path(folder, attempt)).read():
+        match event.get("event"):
+            case "start":
+                record.start = event
+            case "metrics":
+                record.metrics.append(event)
+            case "artifact":
+                record.artifacts.append(event)
+            case "end" if "state" in event and "time" in event:
+                record.end = as_end(event)
+    if record.end is None:
+        record.end = read_end(folder, attempt)
+    return record
+
+
+def log_tail(folder: Path, attempt: int, *, lines: int = 20, bytes_: int = 4096) -> str:
+    """The last lines that an attempt printed, at most ``bytes_``; empty where nothing was captured."""
+    try:
+        with open(output_path(folder, attempt), "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - bytes_))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+class Attempt:
+    """The writer's side: one attempt at a trial, appending to a file that no other attempt shares."""
+
+    def __init__(self, folder: Path, attempt: int | None = None) -> None:
+        """Claim attempt number ``attempt`` (the next free one if None); FileExistsError if it is taken."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        while True:
+            self.number = attempt if attempt is not None else max(attempts(folder), default=-1) + 1
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
+                self._fd = os.open(events_path(folder, self.number), flags, 0o644)
+                break
+            except FileExistsError:
+                if attempt is not None:
+                    raise
+        self._stop = os.fspath(stop_path(folder, self.number))
+
+    def _say(self, event: str, **fields: Any) -> None:
+        append_line(self._fd, {"event": event, "time": time.time(), **fields})
+
+    def start(self, **fields: Any) -> None:
+        """Say who runs this and what: ``number``, ``config`` (flat), ``overrides``, ``commit`` …"""
+        self._say("start", attempt=self.number, pid=os.getpid(), host=socket.gethostname(), **fields)
+
+    def metrics(self, step: int, values: Mapping[str, float]) -> None:
+        self._say("metrics", step=step, values=dict(values))
+
+    def artifact(self, path: str) -> None:
+        """Name a file in the folder (relative path) that belongs to the record."""
+        self._say("artifact", path=path)
+
+    def end(self, state: str, values: Sequence[float] | None = None, reason: str | None = None) -> None:
+        self._say("end", state=state, values=list(values) if values is not None else None, reason=reason)
+        os.fsync(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+
+    @property
+    def ended(self) -> bool:
+        return self._fd < 0
+
+    def stop_reason(self) -> str | None:
+        """Why the study wants this attempt to stop, or None; costs one ``stat``."""
+        if not os.path.exists(self._stop):
+            return None
+        return Path(self._stop).read_text(encoding="utf-8") or "stopped"
+
+
+def request_stop(folder: Path, attempt: int, reason: str) -> None:
+    replace(stop_path(folder, attempt), reason)

@@ -1,0 +1,176 @@
+"""What a task function says while it runs: ``sweeper.report`` and the end of its record.
+
+Under a sweep the launcher's wrapper (:class:`Recorded`) opens the attempt; outside one the first
+``report`` opens a record in Hydra's output folder, and the end of the process ends it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import math
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt
+from sweeper.space_node import without_space
+
+_current: Attempt | None = None
+
+
+class Pruned(Exception):
+    """Raised by :func:`report` when the study has asked this trial to stop; let it pass."""
+
+
+class TrialExit(RuntimeError):
+    """A task function called ``sys.exit``; raised in its place so that the other trials go on."""
+
+
+def report(*, step: int, **metrics: float) -> None:
+    """Record metrics at ``step`` (any count that grows: epoch, update …); units belong in the names.
+
+    Values are numbers or anything that ``float`` takes (a 0-d tensor, a numpy scalar).
+    Raises :class:`Pruned` if the study has asked this trial to stop, TypeError for what is no number.
+    """
+    attempt = _current or _open_alone()
+    values = {}
+    for name, value in metrics.items():
+        try:
+            values[name] = float(value)
+        except (TypeError, ValueError):
+            raise TypeError(f"report({name}=…) must be a number, got {value!r}") from None
+    attempt.metrics(int(step), values)
+    reason = attempt.stop_reason()
+    if reason is not None:
+        raise Pruned(reason)
+
+
+def artifact(path: str | os.PathLike[str]) -> None:
+    """Name a file inside the trial's folder that belongs to its record (MLflow gets a copy)."""
+    attempt = _current or _open_alone()
+    attempt.artifact(os.path.relpath(path, attempt.folder))
+
+
+def current_attempt() -> Attempt | None:
+    """The attempt being recorded in this process, if any."""
+    return _current
+
+
+def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
+    """A config as ``{'optimizer.lr': 3e-4, …}``, resolved where it can be; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for key in cfg:
+        name = f"{prefix}{key}"
+        if OmegaConf.is_missing(cfg, key):
+            flat[name] = "???"
+            continue
+        try:
+            value = cfg[key]
+        except Exception:  # an interpolation that only resolves elsewhere: record it as written
+            value = str(OmegaConf.to_container(cfg, resolve=False)[key])  # type: ignore[index, call-overload]
+        if OmegaConf.is_dict(value):
+            flat.update(flatten(value, f"{name}."))
+        elif OmegaConf.is_list(value):
+            flat[name] = str(OmegaConf.to_container(value, resolve=False))
+        else:
+            flat[name] = value if isinstance(value, (int, float, bool, type(None))) else str(value)
+    return flat
+
+
+class Recorded:
+    """A task function that keeps its record; picklable wherever the function itself is.
+
+    ``objectives`` is how many numbers it must return, None where nobody reads them.
+    ``attempt`` fixes the attempt's number; None takes the next free one.
+    """
+
+    def __init__(
+        self, task_function: Callable[[DictConfig], Any], *, objectives: int | None, attempt: int | None = None
+    ) -> None:
+        self.task_function = task_function
+        self.objectives = objectives
+        self.attempt = attempt
+        self.__wrapped__ = task_function  # Hydra finds the app's file through it
+
+    def __call__(self, cfg: DictConfig) -> Any:
+        global _current
+        hydra_cfg = HydraConfig.get()
+        attempt = Attempt(Path(hydra_cfg.runtime.output_dir), self.attempt)
+        outer, _current = _current, attempt
+        try:
+            attempt.start(**_start_fields(cfg))
+            returned = self.task_function(cfg)
+            values, reason = objective_values(returned, self.objectives)
+            attempt.end(COMPLETE if reason is None else FAIL, values, reason)
+            return returned
+        except BaseException as error:
+            state, reason = describe(error)
+            if not attempt.ended:
+                attempt.end(state, None, reason)
+            if not isinstance(error, (Pruned, KeyboardInterrupt)):
+                traceback.print_exc()  # into the trial's own log
+            if isinstance(error, SystemExit):
+                raise TrialExit(reason) from error
+            raise
+        finally:
+            _current = outer
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """The state and the one-line reason that an exception means for its trial."""
+    if isinstance(error, Pruned):
+        return PRUNED, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, "interrupted"
+    if isinstance(error, SystemExit):
+        return FAIL, f"called sys.exit({error.code!r})"
+    message = " ".join(str(error).split())[:500]
+    name = type(error).__name__
+    if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in message:
+        return FAIL, f"out of memory: {name}: {message}" if message else f"out of memory: {name}"
+    return FAIL, f"{name}: {message}" if message else name
+
+
+def objective_values(returned: Any, objectives: int | None) -> tuple[list[float] | None, str | None]:
+    """The objectives in what a task function returned, and why they can't be used (None if they can)."""
+    if objectives is None and returned is None:
+        return None, None
+    several = isinstance(returned, (list, tuple)) or (objectives or 1) > 1
+    try:
+        values = [float(v) for v in returned] if several else [float(returned)]
+    except (TypeError, ValueError, RuntimeError):
+        if objectives is None:
+            return None, None
+        want = "a number" if objectives == 1 else f"{objectives} numbers"
+        return None, f"the task function must return {want}, got {str(returned)[:200]!r}"
+    if any(math.isnan(v) for v in values):
+        return values, "the objective is nan"
+    if objectives is not None and len(values) != objectives:
+        return values, f"the task function must return {objectives} number(s), as hydra.sweeper.direction says, got {len(values)}"
+    return values, None
+
+
+def _start_fields(cfg: DictConfig) -> dict[str, Any]:
+    hydra_cfg = HydraConfig.get()
+    number = None if OmegaConf.is_missing(hydra_cfg.job, "num") else hydra_cfg.job.num
+    return {
+        "number": number,
+        "job": hydra_cfg.job.name,
+        "overrides": OmegaConf.to_container(hydra_cfg.overrides.task),
+        "config": flatten(without_space(cfg)),
+        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+    }
+
+
+def _open_alone() -> Attempt:
+    global _current
+    folder = Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else Path.cwd()
+    _current = attempt = Attempt(folder)
+    attempt.start(number=None, config={})
+    atexit.register(lambda: attempt.ended or attempt.end(COMPLETE))
+    return attempt
