@@ -10,7 +10,7 @@ import atexit
 import math
 import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,19 @@ class Recorded:
     """A task function that keeps its record; picklable wherever the function itself is.
 
     ``objectives`` is how many numbers it must return, None where nobody reads them.
-    ``attempt`` fixes the attempt's number; None takes the next free one.
+    ``attempt`` fixes the attempt's number; None takes the next free one. ``facts`` go into its start event.
     """
 
     def __init__(
-        self, task_function: Callable[[DictConfig], Any], *, objectives: int | None, attempt: int | None = None
+        self,
+        task_function: Callable[[DictConfig], Any],
+        *,
+        objectives: int | None,
+        attempt: int | None = None,
+        facts: Mapping[str, Any] | None = None,
     ) -> None:
         self.task_function = task_function
+        self.facts = dict(facts or {})
         self.objectives = objectives
         self.attempt = attempt
         self.__wrapped__ = task_function  # Hydra finds the app's file through it
@@ -103,7 +109,7 @@ class Recorded:
         attempt = Attempt(Path(hydra_cfg.runtime.output_dir), self.attempt)
         outer, _current = _current, attempt
         try:
-            attempt.start(**_start_fields(cfg))
+            attempt.start(**_start_fields(cfg), **self.facts)
             returned = self.task_function(cfg)
             values, reason = objective_values(returned, self.objectives)
             attempt.end(COMPLETE if reason is None else FAIL, values, reason)

@@ -1,0 +1,56 @@
+"""``python -m sweeper``: what is done to a study from outside it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import ConfigError
+
+
+def sync(args: argparse.Namespace) -> int:
+    """Bring a study's or a run's folder to MLflow; what is there already stays as it is."""
+    from sweeper.study.relay import sync as sync_folder
+
+    last: dict[str, Any] = {}
+
+    def say(line: dict[str, Any]) -> None:
+        last.update(line)
+        if "error" in line:
+            print(line["error"], file=sys.stderr)
+
+    code = sync_folder(args.folder, args.tracking_uri, args.experiment, say, args.give_up_s)
+    if code in (0, 1):
+        print(
+            f"{last.get('runs', 0)} of {last.get('of', 0)} runs have ended and are in MLflow: {last['address']}"
+        )
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 2 and one line on stderr for a mistake of the person's."""
+    parser = argparse.ArgumentParser(prog="python -m sweeper", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser("sync", help="bring a folder's records to MLflow", description=sync.__doc__)
+    command.add_argument("folder", type=Path, help="multirun/<study>, or the output folder of a single run")
+    command.add_argument("--tracking-uri", help="default: the study's, the environment's or mlflow.db")
+    command.add_argument("--experiment", help="default: the study's, the environment's or the app's")
+    command.add_argument("--give-up-s", type=float, default=30.0, help="how long to try a store that fails")
+    command.set_defaults(run=sync)
+
+    args = parser.parse_args(argv)
+    try:
+        return int(args.run(args))
+    except ConfigError as error:
+        print(f"python -m sweeper: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""``hydra/sweeper=optuna``: registration only; the work is in ``sweeper.study`` and imported when it starts."""
+
+import importlib.util
+import sys
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from . import grammar as grammar  # noqa: PLC0414 the command line's words
+
+
+class OptunaSweeper(Sweeper):
+    """Hydra's door to ``sweeper.study.sweep``; the keys are those of ``optuna_defaults.yaml``."""
+
+    def __init__(self, **keys: Any) -> None:
+        self.keys = keys
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from sweeper.study.settings import read_settings
+        from sweeper.trial.report import Recorded
+
+        self.settings = read_settings(self.keys)
+        self.config = config
+        self.hydra_context = hydra_context
+        self.task = Recorded(task_function, objectives=len(self.settings.direction))
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=self.task, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from sweeper.study.start import start
+
+        return start(
+            settings=self.settings,
+            config=self.config,
+            context=self.hydra_context,
+            task=self.task,
+            launcher=self.launcher,
+            arguments=arguments,
+        )
+
+
+class _AtPeersPath(OptunaSweeper):
+    """For configs that hard-code hydra-optuna-sweeper's ``_target_``; that package is not needed."""
+
+
+_AtPeersPath.__name__ = _AtPeersPath.__qualname__ = "OptunaSweeper"
+_AtPeersPath.__module__ = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper"
+
+if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is not None:
+    print(
+        "sweeper: hydra-optuna-sweeper is installed too and both serve hydra/sweeper=optuna; "
+        "pip uninstall hydra-optuna-sweeper",
+        file=sys.stderr,
+    )
+

@@ -1,0 +1,170 @@
+"""Ask the study for a trial: its number, its point in the space, and the overrides that make it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from sweeper.errors import ConfigError
+from sweeper.study.samplers import PlannedSampler
+from sweeper.study.search import Point, SearchSpace
+from sweeper.study.settings import Settings
+from sweeper.study.space import Parameter, Value, text_of
+
+_OWNER = "sweeper.owner"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One trial to run: what was drawn and the whole override list."""
+
+    number: int
+    params: Point
+    overrides: list[str]
+
+
+class Asker:
+    """Draws trials. In a study folder of our own the numbers are ours; in a shared storage ``study.ask`` gives them."""
+
+    def __init__(self, study: Study, space: SearchSpace, settings: Settings, config: DictConfig) -> None:
+        self.study = study
+        self.space = space
+        self.settings = settings
+        self.config = config
+        self._planned = study.sampler if isinstance(study.sampler, PlannedSampler) else None
+        self._shared = settings.storage is not None
+        self._count = len(study.get_trials(deepcopy=False))
+        self._extend = _method(settings.custom_search_space)
+        self._seed = _seed(space)
+
+    @property
+    def count(self) -> int:
+        """How many trials the study has, whatever their state."""
+        if self._shared:
+            self._count = len(self.study.get_trials(deepcopy=False))
+        return self._count
+
+    def ask(self) -> Asked | None:
+        """The next trial, RUNNING in Optuna's record; None when the space is exhausted."""
+        if self._planned is None:
+            return self._by_asking()
+        point = self._planned.plan.point(self.count)
+        if point is None:
+            return None
+        if self._shared or self._extend is not None:
+            return self._by_asking()
+        active = self.space.active(point)
+        names = {self.space.name(active[k], point): (active[k].distribution, v) for k, v in point.items()}
+        self.study.add_trial(  # one record instead of one a parameter, and no half-asked trial after a kill
+            optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params={name: value for name, (_, value) in names.items()},
+                distributions={name: distribution for name, (distribution, _) in names.items()},
+            )
+        )
+        self._count += 1
+        return self._asked(self._count - 1, point)
+
+    def again(self, number: int) -> Asked:
+        """A trial that is RUNNING in the record: the same parameters again, drawing those it never got."""
+        if self._planned is not None and self._extend is None:
+            point = self._planned.plan.point(number)
+            assert point is not None, f"trial {number} lies beyond an exhausted space"
+            return self._asked(number, point)
+        return self._suggest(self.optuna_trial(number))
+
+    def _by_asking(self) -> Asked:
+        trial = self.study.ask()
+        self._count = trial.number + 1
+        if self._shared:
+            trial.set_user_attr(_OWNER, f"{socket.gethostname()}:{os.getpid()}")
+        return self._suggest(trial)
+
+    def _suggest(self, trial: Trial) -> Asked:
+        if self._planned is not None:
+            planned = self._planned.plan.point(trial.number) or {}
+            active = self.space.active(planned)
+            self._planned.point = {self.space.name(active[k], planned): v for k, v in planned.items()}
+        drawn: Point = {}
+
+        def pick(p: Parameter) -> Value:
+            drawn[p.key] = value = suggest(trial, self.space.name(p, drawn), p.distribution)
+            return value
+
+        point = self.space.walk(pick)
+        extra: Point = {}
+        if self._extend is not None:
+            before = set(trial.params)
+            self._extend(self.config, trial)
+            extra = {k: v for k, v in trial.params.items() if k not in before}
+        return self._asked(trial.number, point, extra)
+
+    def _asked(self, number: int, point: Point, extra: Point | None = None) -> Asked:
+        overrides = self.space.overrides(point) + [f"{k}={text_of(v)}" for k, v in (extra or {}).items()]
+        if self.settings.repeats > 1 and self._seed is not None:
+            overrides.append(f"seed={self._seed + number % self.settings.repeats}")
+        return Asked(number, {**point, **(extra or {})}, overrides)
+
+    def optuna_trial(self, number: int) -> Trial:
+        storage = self.study._storage
+        return Trial(self.study, storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
+
+    def note_failure(self, number: int, reason: str) -> None:
+        self.optuna_trial(number).set_user_attr("sweeper.reason", reason)
+
+    def is_ours(self, trial: FrozenTrial) -> bool:
+        """A RUNNING trial is ours to take over unless another living orchestrator shares the storage."""
+        owner = trial.user_attrs.get(_OWNER)
+        if not self._shared:
+            return True
+        host, _, pid = str(owner).rpartition(":")
+        return host == socket.gethostname() and not _alive(int(pid))
+
+
+def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
+    """Draw one parameter; a name that the trial already has gives its recorded value."""
+    d = distribution
+    if isinstance(d, CategoricalDistribution):
+        return trial.suggest_categorical(name, d.choices)
+    if isinstance(d, IntDistribution):
+        return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
+    assert isinstance(d, FloatDistribution)
+    return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+
+
+def _method(path: str | None) -> Any:
+    if path is None:
+        return None
+    from hydra.utils import get_method
+
+    try:
+        return get_method(path)
+    except Exception as error:
+        raise ConfigError(
+            f"hydra.sweeper.custom_search_space must be the dotted path of a function (cfg, trial), got {path!r}: "
+            f"{' '.join(str(error).split())[:200]}"
+        ) from error
+
+
+def _seed(space: SearchSpace) -> int | None:
+    """The app's own ``seed``, which repeats of a point vary; None if it has none or searches it."""
+    seed = OmegaConf.select(space.composer.compose(space.fixed), "seed", throw_on_missing=False)
+    return seed if isinstance(seed, int) and "seed" not in space.swept else None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

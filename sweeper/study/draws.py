@@ -1,0 +1,122 @@
+"""Draws that depend on (study seed, trial number, parameter's name) and on nothing else.
+
+Not on parallelism, order or resumption; and adding a parameter leaves the others' draws alone. A finite
+space is drawn without replacement. (Bergstra & Bengio 2012 for random search; Sobol' 1967 for ``qmc``.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Protocol
+
+from sweeper.study.search import Point, SearchSpace
+
+Unit = Callable[[int, str, int], float]  # (number, key, attempt) → [0, 1)
+
+
+class Plan(Protocol):
+    """A sampler without memory: trial ``number``'s point, or None when the space is exhausted."""
+
+    def point(self, number: int) -> Point | None: ...
+
+    def unit(self, number: int, key: str) -> float:
+        """The quantile for a parameter outside the declared space (``custom_search_space``)."""
+        ...
+
+
+def random_unit(seed: int) -> Unit:
+    """Independent uniform draws: 53 bits of BLAKE2b of (seed, number, key, attempt)."""
+
+    def unit(number: int, key: str, attempt: int) -> float:
+        digest = hashlib.blake2b(f"{seed}/{number}/{attempt}/{key}".encode(), digest_size=8).digest()
+        return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
+
+    return unit
+
+
+def sobol_unit(seed: int) -> Unit:
+    """A scrambled Sobol' sequence: the key picks the dimension and the scramble, the number the point."""
+    import warnings
+
+    from scipy.stats import qmc
+
+    columns: dict[str, tuple[qmc.Sobol, int, list[float]]] = {}
+    dimensions = 512
+
+    def unit(number: int, key: str, attempt: int) -> float:
+        if attempt:  # a repeated point of a finite space: fall back to independent draws
+            return random_unit(seed)(number, key, attempt)
+        if key not in columns:
+            digest = hashlib.blake2b(f"{seed}/{key}".encode(), digest_size=12).digest()
+            taken = {d for _, d, _ in columns.values()}
+            dimension = int.from_bytes(digest[:4], "big") % dimensions
+            while dimension in taken:  # two keys on one dimension would be drawn together
+                dimension = (dimension + 1) % dimensions
+            engine = qmc.Sobol(dimensions, scramble=True, rng=int.from_bytes(digest[4:], "big"))
+            columns[key] = (engine, dimension, [])
+        engine, dimension, drawn = columns[key]
+        while len(drawn) <= number:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # balance needs a power of two; a sweep may stop anywhere
+                drawn += engine.random(64)[:, dimension].tolist()
+        return min(drawn[number], 1 - 2.0**-53)
+
+    return unit
+
+
+class Draws:
+    """Random or quasi-random points without repetition, ``repeats`` trials each."""
+
+    def __init__(self, space: SearchSpace, unit: Unit, *, repeats: int = 1) -> None:
+        self._space = space
+        self._unit = unit
+        self._repeats = repeats
+        self._points: list[Point] = []
+        self._seen: set[tuple[object, ...]] = set()
+        self._exhausted = False
+
+    def point(self, number: int) -> Point | None:
+        """Points are found in order, so that each knows the finite ones before it."""
+        index = number // self._repeats
+        while len(self._points) <= index and not self._exhausted:
+            self._find(len(self._points))
+        return self._points[index] if index < len(self._points) else None
+
+    def unit(self, number: int, key: str) -> float:
+        return self._unit(number // self._repeats, key, 0)
+
+    def _find(self, index: int) -> None:
+        attempt = 0
+        while True:
+            point = self._space.walk(lambda p, a=attempt: p.at(self._unit(index, p.key, a)))  # type: ignore[misc]
+            if self._space.is_continuous(point):
+                break
+            identity = tuple((k, type(v).__name__, v) for k, v in point.items())
+            if identity not in self._seen:
+                self._seen.add(identity)
+                break
+            attempt += 1
+            if self._space.size is not None and len(self._seen) >= self._space.size:
+                self._exhausted = True
+                return
+        self._points.append(point)
+
+
+class Grid:
+    """Every point of a finite space, in the order written, ``repeats`` trials each."""
+
+    def __init__(self, space: SearchSpace, *, repeats: int = 1) -> None:
+        self._repeats = repeats
+        self._rest: Iterator[Point] = space.points()
+        self._points: list[Point] = []
+        self.point(0)  # a continuous parameter is refused now, not in mid-sweep
+
+    def point(self, number: int) -> Point | None:
+        index = number // self._repeats
+        self._points += islice(self._rest, index + 1 - len(self._points))  if index >= len(self._points) else []
+        return self._points[index] if index < len(self._points) else None
+
+    def unit(self, number: int, key: str) -> float:
+        raise ValueError(f"{key} (custom_search_space) can't extend a grid; use sampler=random")

@@ -1,0 +1,57 @@
+"""Any Hydra launcher (basic, joblib, third-party): it takes a batch and returns when all of it is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+
+from sweeper.study.launchers import Exit, Job
+
+
+class BatchSlots:
+    """Gathers ``n_jobs`` submissions and hands them over at the next ``wait``."""
+
+    def __init__(self, launcher: Launcher, *, n_jobs: int) -> None:
+        self.launcher = launcher
+        self.slots = n_jobs
+        self._batch: list[Job] = []
+
+    @property
+    def free(self) -> int:
+        return self.slots - len(self._batch)
+
+    def submit(self, job: Job) -> None:
+        self._batch.append(job)
+
+    def wait(self, timeout_s: float) -> list[Exit]:
+        batch, self._batch = sorted(self._batch, key=lambda job: job.number), []
+        exits: list[Exit] = []
+        while batch:
+            run = [batch.pop(0)]  # a launcher numbers its jobs from the first, without gaps
+            while batch and batch[0].number == run[-1].number + 1:
+                run.append(batch.pop(0))
+            exits += self._launch(run)
+        return exits
+
+    def _launch(self, jobs: list[Job]) -> list[Exit]:
+        try:
+            returns = self.launcher.launch([list(j.overrides) for j in jobs], initial_job_idx=jobs[0].number)
+        except Exception as error:  # the launcher itself broke, e.g. a worker was killed
+            reason = f"{type(self.launcher).__name__}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            return [Exit(j.number, j.attempt, reason, lost=True) for j in jobs]
+        return [Exit(j.number, j.attempt, _reason(r)) for j, r in zip(jobs, returns, strict=True)]
+
+    def stop(self, grace_s: float) -> list[Exit]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+def _reason(ret: JobReturn | Any) -> str | None:
+    if getattr(ret, "status", None) == JobStatus.COMPLETED:
+        return None
+    error = getattr(ret, "_return_value", None)
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

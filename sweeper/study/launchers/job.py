@@ -1,0 +1,139 @@
+"""One job of a sweep inside its own process: compose, run the task function through Hydra, exit."""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import os
+import random
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, run_job
+from hydra.types import HydraContext
+
+from sweeper.folder import output_path
+from sweeper.study.compose import Composer, job_config
+from sweeper.study.launchers.nursery import Run
+from sweeper.trial.report import Recorded
+
+
+class JobRunner:
+    """Runs jobs of one sweep: ``warm`` in the nursery, ``run`` in the trial's process."""
+
+    def __init__(self, composer: Composer, context: HydraContext, task: Recorded) -> None:
+        self.composer = composer
+        self.context = context
+        self.task = task
+        self.preload: tuple[str, ...] = ()
+        self._warmed: set[int] = set()
+
+    def warm(self, run: Run) -> None:
+        """Compose in the nursery, so that the next trial of this shape finds it composed.
+
+        The first time, each ``module:function`` of ``preload`` is called with the config, to read data and such.
+        """
+        try:
+            cfg = job_config(self.composer, run.job.overrides, run.job.number, run.job.sweep_dir)
+            if id(cfg) in self._warmed:
+                return
+            self._warmed.add(id(cfg))
+            for name in self.preload:
+                module, _, function = name.partition(":")
+                if function:
+                    getattr(importlib.import_module(module), function)(cfg)
+        except Exception as error:  # the trial meets it again, where it is recorded
+            print(f"sweeper: preload: {type(error).__name__}: {error}", file=sys.stderr)
+
+    def run(self, run: Run) -> int:
+        """The life of a trial's process; its exit code (0 if the task function returned)."""
+        job = run.job
+        atexit._clear()  # type: ignore[attr-defined]  # those of the sweeping process are not ours to run
+        try:
+            _settle(run)
+            cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
+            HydraConfig.instance().set_config(cfg)
+            task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
+            ret = run_job(
+                hydra_context=self.context,
+                task_function=task,
+                config=cfg,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+            if run.return_path is not None:
+                _hand_back(ret, run.return_path)
+            return 0
+        except BaseException:
+            traceback.print_exc()
+            return 1
+        finally:
+            _leave()
+
+
+def _settle(run: Run) -> None:
+    """Make the forked process the trial's own: output, signals, threads, seeds, limits."""
+    job = run.job
+    job.folder.mkdir(parents=True, exist_ok=True)
+    fd = os.open(output_path(job.folder, job.attempt), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(line_buffering=True)  # a killed trial leaves its last lines
+    signal.signal(signal.SIGTERM, _interrupt)
+    os.environ.update(run.env)
+    try:  # if memory runs out, the trial goes before the sweep
+        Path("/proc/self/oom_score_adj").write_text("500")
+    except OSError:
+        pass
+    if run.memory_bytes is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (run.memory_bytes, run.memory_bytes))
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(run.threads)
+    random.seed()  # a fresh process has fresh seeds; a fork would repeat the nursery's
+    numpy: Any = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed()
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _hand_back(ret: JobReturn, path: str) -> None:
+    """Hydra's return value for the sweeper that called ``launch``, whole if it pickles."""
+    import cloudpickle
+
+    try:
+        data = cloudpickle.dumps(ret)
+    except Exception as error:
+        ret._return_value = RuntimeError(f"the task function's return value can't be pickled: {error}")
+        data = cloudpickle.dumps(ret)
+    beside = Path(f"{path}.part")
+    beside.write_bytes(data)
+    beside.rename(path)
+
+
+def _leave() -> None:
+    """End as an interpreter does (threads joined, exit handlers run), but leave the shared rest alone."""
+    gc.freeze()
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()  # type: ignore[attr-defined]
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
+
+

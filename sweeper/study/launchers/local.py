@@ -1,0 +1,236 @@
+"""The local launcher's side in the sweeping process: slots, threads, and the conversation with the nursery."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from multiprocessing.connection import Connection, Pipe, wait
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import ConfigError, nearest
+from sweeper.study.launchers import Exit, Job
+from sweeper.study.launchers.job import JobRunner
+from sweeper.study.launchers.nursery import Died, Run, Stop, serve
+
+
+@dataclass(frozen=True)
+class LocalSettings:
+    """Keys of ``hydra.launcher`` for the local launcher; None means: found from the machine."""
+
+    slots: int | None = None
+    threads: int | None = None
+    gpus: int | None = None
+    trials_per_gpu: int = 1
+    timeout_min: float | None = None
+    mem_gb: float | None = None
+    preload: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for key in ("slots", "threads", "trials_per_gpu"):
+            value = getattr(self, key)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ConfigError(
+                    f"hydra.launcher.{key} must be a whole number >= 1, got {value!r}; try hydra.launcher.{key}=1"
+                )
+        for key in ("timeout_min", "mem_gb"):
+            value = getattr(self, key)
+            if value is not None and (not isinstance(value, (int, float)) or not value > 0):
+                raise ConfigError(f"hydra.launcher.{key} must be > 0 or null, got {value!r}")
+
+
+def read_local_settings(keys: Mapping[str, Any]) -> LocalSettings:
+    """The launcher's keys, checked; ConfigError for one that does not exist."""
+    known = [f.name for f in fields(LocalSettings)]
+    for key in keys:
+        if key not in known:
+            raise ConfigError(
+                f"hydra.launcher.{key} must be a key of the local launcher{nearest(key, known)}; it has {', '.join(known)}"
+            )
+    preload = keys.get("preload") or ()
+    names = (preload,) if isinstance(preload, str) else tuple(str(p) for p in preload)
+    return LocalSettings(**{**keys, "preload": names})
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """The GPUs that trials may use, found without starting CUDA."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return [d for d in listed.split(",") if d.strip() and d.strip() != "-1"]
+    try:
+        return [str(i) for i in range(len(os.listdir("/proc/driver/nvidia/gpus")))]
+    except OSError:
+        return []
+
+
+class LocalSlots:
+    """Trials as processes on this machine, one a slot."""
+
+    def __init__(self, settings: LocalSettings, *, n_jobs: int | None) -> None:
+        self.settings = settings
+        gpus = visible_gpus() if settings.gpus is None else visible_gpus()[: settings.gpus]
+        self._gpus = gpus
+        found = len(gpus) * settings.trials_per_gpu or max(1, cores() // (settings.threads or 1))
+        self.slots = n_jobs or settings.slots or found
+        self.threads = settings.threads or max(1, cores() // self.slots)
+        self._free_slots = list(range(self.slots))
+        self._running: dict[tuple[int, int], int] = {}  # (number, attempt) → slot
+        self._connection: Connection | None = None
+        self._nursery: int | None = None
+        self._runner: JobRunner | None = None
+        self._exits: list[Exit] = []
+
+    def start(self, runner: JobRunner) -> None:
+        """Fork the nursery; call it before this process starts a thread. It preloads while we go on."""
+        self._runner = runner
+        runner.preload = self.settings.preload
+        sys.stdout.flush()
+        sys.stderr.flush()
+        ours, theirs = Pipe()
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                ours.close()
+                os.environ["OMP_NUM_THREADS"] = "1"  # one OpenMP thread, or trials with more of them hang
+                serve(theirs, list(self.settings.preload), runner.run, runner.warm)
+                code = 0
+            except BaseException:
+                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+            finally:
+                os._exit(code)
+        theirs.close()
+        self._connection, self._nursery = ours, pid
+
+    @property
+    def free(self) -> int:
+        return len(self._free_slots)
+
+    def submit(self, job: Job, return_path: str | None = None) -> None:
+        assert self._connection is not None, "start() comes before submit()"
+        slot = self._free_slots.pop(0)
+        self._running[job.number, job.attempt] = slot
+        s = self.settings
+        run = Run(
+            job=job,
+            env=self._environment(slot),
+            threads=self.threads,
+            timeout_s=None if s.timeout_min is None else s.timeout_min * 60,
+            memory_bytes=None if s.mem_gb is None else int(s.mem_gb * 2**30),
+            return_path=return_path,
+        )
+        try:
+            self._connection.send(run)
+        except OSError:
+            self._lose_nursery()
+
+    def _environment(self, slot: int) -> dict[str, str]:
+        env = {"OMP_NUM_THREADS": str(self.threads)}
+        if self._gpus:
+            env["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
+        return env
+
+    def wait(self, timeout_s: float) -> list[Exit]:
+        assert self._connection is not None
+        if not self._exits and wait([self._connection], timeout_s):
+            try:
+                while self._connection.poll():
+                    self._exits.append(self._as_exit(self._connection.recv()))
+            except (EOFError, OSError):
+                self._lose_nursery()
+        exits, self._exits = self._exits, []
+        return exits
+
+    def _as_exit(self, died: Died) -> Exit:
+        self._free_slots.append(self._running.pop((died.number, died.attempt)))
+        self._free_slots.sort()
+        reason, lost = None, False
+        if died.timed_out:
+            reason = f"exceeded hydra.launcher.timeout_min={self.settings.timeout_min:g}"
+        elif died.signal is not None:
+            reason, lost = f"killed by signal {died.signal} ({signal.Signals(died.signal).name})", True
+            if died.signal == signal.SIGKILL and died.oom_kills > 0:
+                reason += f", out of memory: the kernel killed processes (peak {died.max_rss_bytes / 2**30:.1f} GiB)"
+        elif died.code:
+            reason = f"exited with code {died.code}"
+        else:
+            reason = "exited with code 0 before its task function had returned"
+        return Exit(died.number, died.attempt, reason, lost)
+
+    def _lose_nursery(self) -> None:
+        """The nursery died: its trials died with it. Report them lost and raise a new one."""
+        assert self._connection is not None and self._runner is not None
+        self._connection.close()
+        if self._nursery is not None:
+            try:
+                os.waitpid(self._nursery, 0)
+            except ChildProcessError:
+                pass
+        lost = "lost: the process that watches local trials was killed"
+        self._exits += [Exit(number, attempt, lost, lost=True) for number, attempt in self._running]
+        self._free_slots = list(range(self.slots))
+        self._running.clear()
+        self.start(self._runner)
+
+    def stop(self, grace_s: float) -> list[Exit]:
+        assert self._connection is not None
+        exits: list[Exit] = []
+        if self._running:
+            try:
+                self._connection.send(Stop(grace_s))
+            except OSError:
+                return exits
+            deadline = time.monotonic() + grace_s + 5
+            while self._running and time.monotonic() < deadline:
+                exits += self.wait(deadline - time.monotonic())
+        return exits
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()  # the nursery kills what is left and exits
+            self._connection = None
+        if self._nursery is not None:
+            try:
+                os.waitpid(self._nursery, 0)
+            except ChildProcessError:
+                pass
+            self._nursery = None
+
+
+def launch(slots: LocalSlots, jobs: list[Job], returns: Path) -> list[Any]:
+    """Run ``jobs`` and collect Hydra's JobReturn of each in order, for sweepers that call ``launch``."""
+    import pickle
+
+    from hydra.core.utils import JobReturn, JobStatus
+
+    waiting, reasons = list(jobs), {}
+    running = 0
+    while waiting or running:
+        while waiting and slots.free:
+            job = waiting.pop(0)
+            slots.submit(job, str(returns / f"{job.number}.pickle"))
+            running += 1
+        for exit_ in slots.wait(timeout_s=3600):
+            running -= 1
+            reasons[exit_.number] = exit_.reason
+    collected = []
+    for job in jobs:
+        path = returns / f"{job.number}.pickle"
+        if path.exists():
+            collected.append(pickle.loads(path.read_bytes()))
+        else:
+            lost = JobReturn(overrides=list(job.overrides), status=JobStatus.FAILED)
+            lost.return_value = RuntimeError(f"job {job.number} {reasons.get(job.number)}; see {job.folder}")
+            collected.append(lost)
+    return collected
+
+

@@ -1,0 +1,241 @@
+"""The nursery: one process, preloaded and single-threaded, that forks a process for each trial.
+
+It is forked from the sweeping process, so the user's ``__main__``, resolvers, structured configs and
+closures are simply there and nothing is pickled. It owns its trials: when the sweeping process is gone
+it kills them, and as a child subreaper it inherits and kills what they leave behind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from sweeper.study.launchers import Job
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+@dataclass(frozen=True)
+class Run:
+    """Asks the nursery for a process: ``env`` is set in it, ``timeout_s`` is its wall-clock limit."""
+
+    job: Job
+    env: dict[str, str]
+    threads: int
+    timeout_s: float | None
+    memory_bytes: int | None
+    return_path: str | None  # where Hydra's JobReturn is wanted, for `launch`
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Asks every trial to stop (SIGTERM), and kills those still there after ``grace_s``."""
+
+    grace_s: float
+
+
+@dataclass(frozen=True)
+class Died:
+    """A trial's process has been reaped."""
+
+    number: int
+    attempt: int
+    code: int | None  # exit code, or None
+    signal: int | None  # the signal that killed it, or None
+    timed_out: bool
+    oom_kills: int  # kernel OOM kills on this machine while it lived
+    max_rss_bytes: int
+
+
+@dataclass
+class _Child:
+    run: Run
+    deadline: float
+    oom_before: int
+    timed_out: bool = False
+
+
+def serve(connection: Connection, preload: list[str], run_job: Callable[[Run], int], warm: Callable[[Run], None]) -> None:
+    """The nursery's life: preload, then fork on request and report deaths, until the connection closes.
+
+    ``warm`` runs here before each fork (what it caches every later trial inherits), ``run_job`` in the trial.
+    """
+    os.setsid()  # the terminal's Ctrl-C is for the sweeping process alone
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    awake, alarm = os.pipe()
+    os.set_blocking(awake, False)
+    os.set_blocking(alarm, False)
+    signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    load(preload)
+    children: dict[int, _Child] = {}
+    kill_at: float | None = None
+    while True:
+        limits = [c.deadline for c in children.values()] + ([kill_at] if kill_at else [])
+        timeout = max(0.0, min(limits, default=float("inf")) - time.monotonic())
+        ready = wait([connection, awake], None if timeout == float("inf") else timeout)
+        if awake in ready:
+            with suppress(BlockingIOError):
+                os.read(awake, 4096)
+        try:
+            _reap(children, connection)
+            if connection in ready:
+                match connection.recv():
+                    case Run() as run:
+                        _raise_child(run, run_job, warm, children, connection, (awake, alarm))
+                    case Stop(grace_s):
+                        kill_at = time.monotonic() + grace_s
+                        for pid in children:
+                            _send(pid, signal.SIGTERM)
+        except (EOFError, OSError):  # the sweeping process is gone
+            break
+        now = time.monotonic()
+        for pid, child in children.items():
+            if child.deadline <= now:
+                child.timed_out, child.deadline = True, float("inf")
+                _kill(pid)
+        if kill_at is not None and kill_at <= now:
+            kill_at = None
+            for pid in children:
+                _kill(pid)
+    for pid in children:
+        _kill(pid)
+    _kill_strays(set(), everything=True)
+    os._exit(0)
+
+
+def load(preload: list[str]) -> None:
+    """Import each module (before a colon), so that no trial pays for it."""
+    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it here
+    for name in preload:
+        try:
+            importlib.import_module(name.partition(":")[0])
+        except Exception as error:  # the trial meets it again, with its own traceback and record
+            print(f"sweeper: preload {name}: {type(error).__name__}: {error}", file=sys.stderr)
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+        importlib.import_module("torch._dynamo")  # the first optimizer imports it: 0.8 s in every trial
+
+
+def _raise_child(
+    run: Run,
+    run_job: Callable[[Run], int],
+    warm: Callable[[Run], None],
+    children: dict[int, _Child],
+    connection: Connection,
+    pipe: tuple[int, int],
+) -> None:
+    warm(run)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:
+                os._exit(1)
+            signal.set_wakeup_fd(-1)
+            connection.close()
+            for fd in pipe:
+                os.close(fd)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            os.setsid()
+            code = run_job(run)
+        finally:
+            os._exit(code)
+    now = time.monotonic()
+    deadline = float("inf") if run.timeout_s is None else now + run.timeout_s
+    children[pid] = _Child(run, deadline, _oom_kills())
+
+
+def _reap(children: dict[int, _Child], connection: Connection) -> None:
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        child = children.pop(pid, None)
+        if child is None:
+            continue
+        _kill_group(pid)  # what it started and left in its group
+        _kill_strays({pid}, everything=False)
+        connection.send(
+            Died(
+                number=child.run.job.number,
+                attempt=child.run.job.attempt,
+                code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+                signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+                timed_out=child.timed_out,
+                oom_kills=_oom_kills() - child.oom_before,
+                max_rss_bytes=usage.ru_maxrss * 1024,
+            )
+        )
+
+
+def _kill_strays(sessions: set[int], *, everything: bool) -> None:
+    """Kill orphans that we inherited: those of ended ``sessions``, or at the end every one of them."""
+    for _ in range(100):  # killing one may orphan its own children onto us
+        strays = []
+        with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
+            strays = [int(p) for p in file.read().split()]
+        doomed = [p for p in strays if everything or _session(p) in sessions]
+        if not doomed:
+            return
+        for pid in doomed:
+            _send(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, 0)
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return -1
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _kill(pid: int) -> None:
+    _kill_group(pid)
+    _send(pid, signal.SIGKILL)  # it may not lead its group yet
+
+
+def _send(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _oom_kills() -> int:
+    """Kernel OOM kills on this machine since boot; 0 where it does not say."""
+    with suppress(OSError), open("/proc/vmstat") as file:
+        for line in file:
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)

@@ -1,0 +1,229 @@
+"""The ask–submit–collect–tell loop: a free slot gets the next trial at once, and every end is told once."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from optuna.study import Study
+from optuna.trial import TrialState
+
+from sweeper import folder as record
+from sweeper.errors import ConfigError
+from sweeper.folder import End, Tail
+from sweeper.study.ask import Asked, Asker
+from sweeper.study.compose import Composer, trial_dir
+from sweeper.study.launchers import Exit, Job, Slots
+from sweeper.study.relay_process import RelayProcess
+from sweeper.study.search import SearchSpace
+from sweeper.study.settings import Settings
+from sweeper.study.study_folder import StudyFolder
+from sweeper.study.terminal import View, say
+
+GRACE_S = 10.0  # between asking a trial to stop and killing it
+LOOK_S = 0.1  # how often running trials' metrics are read for the pruner
+REDRAW_S = 0.5
+
+
+class SweepStopped(Exception):
+    """The sweep ends before its last trial; the message says why."""
+
+    def __init__(self, reason: str, *, state: str, exit_code: int = 1) -> None:
+        super().__init__(reason)
+        self.state = state
+        self.exit_code = exit_code
+
+
+@dataclass
+class _Running:
+    asked: Asked
+    job: Job
+    lost: int  # attempts that died by no fault of their own
+    started: float = field(default_factory=time.monotonic)
+    events: Tail | None = None
+
+
+class Loop:
+    """Runs a study's trials to their total; ``stop`` leaves it resumable at any point."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        folder: StudyFolder,
+        study: Study,
+        space: SearchSpace,
+        slots: Slots,
+        composer: Composer,
+        config: DictConfig,
+        view: View,
+        relay: RelayProcess,
+    ) -> None:
+        self.settings = settings
+        self.folder = folder
+        self.study = study
+        self.slots = slots
+        self.composer = composer
+        self.view = view
+        self.results = view.results
+        self.relay = relay
+        self.asker = Asker(study, space, settings, config)
+        self._running: dict[int, _Running] = {}
+        self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
+        self._exhausted = False
+
+    def run(self) -> None:
+        self._adopt()
+        look_s = LOOK_S if self.settings.pruner is not None else REDRAW_S
+        self.view.begin()
+        while True:
+            self._fill()
+            if not self._running:
+                return
+            for exit_ in self.slots.wait(look_s):
+                self._conclude(exit_)
+                self._fill()
+            if self.settings.pruner is not None:
+                self._prune()
+            self.results.learn_runs(self.relay.run_ids)
+            self.results.write_if_due()
+            self.view.refresh(running={n: r.asked.params for n, r in self._running.items()})
+            self.relay.poll(say)
+
+    def _adopt(self) -> None:
+        """Take over what a former orchestrator left: tell what has ended, attempt again what has not."""
+        submissions = self.folder.submissions()
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if not self.asker.is_ours(trial):
+                continue
+            asked = self.asker.again(trial.number)
+            submitted = submissions.get(trial.number)
+            end = self._counted_end(Path(submitted.folder)) if submitted else None
+            if end is not None:
+                self._tell(asked.number, end, asked, 0.0, self.folder.trial_folder(submitted.folder), None)  # type: ignore[union-attr]
+            else:
+                self._again.append((asked, 0))
+
+    def _counted_end(self, folder: Path) -> End | None:
+        """The end that counts among a trial's attempts: the first final one."""
+        path = self.folder.trial_folder(str(folder))
+        for attempt in record.attempts(path):
+            end = record.read_attempt(path, attempt).end
+            if end is not None and end.state in (record.COMPLETE, record.PRUNED, record.FAIL):
+                return end
+        return None
+
+    def _fill(self) -> None:
+        while self.slots.free > 0:
+            if self._again:
+                asked, lost = self._again.popleft()
+            elif self._exhausted or self.asker.count >= self.settings.n_trials:
+                return
+            else:
+                new = self.asker.ask()
+                if new is None:
+                    self._exhausted = True
+                    say(f"the space is exhausted: all of its {self.asker.count} points have been drawn")
+                    return
+                asked, lost = new, 0
+            self._submit(asked, lost)
+
+    def _submit(self, asked: Asked, lost: int) -> None:
+        sweep_dir = str(self.folder.path)
+        name = trial_dir(self.composer, asked.overrides, asked.number, sweep_dir)
+        path = self.folder.trial_folder(name)
+        attempt = max(record.attempts(path), default=-1) + 1
+        self.folder.log_submission(asked.number, attempt, name, asked.params, asked.overrides)
+        job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
+        self._running[asked.number] = _Running(asked, job, lost)
+        self.slots.submit(job)
+
+    def _conclude(self, exit_: Exit, *, stopping: bool = False) -> None:
+        running = self._running.pop(exit_.number)
+        path, attempt = running.job.folder, running.job.attempt
+        end = record.read_attempt(path, attempt).end
+        if end is None or (end.state == record.INTERRUPTED and exit_.lost and not stopping):
+            end = self._verdict(running, exit_, stopping)
+            record.write_end(path, attempt, end)
+        if end.state == record.INTERRUPTED and not stopping:
+            self._again.append((running.asked, running.lost))
+            raise SweepStopped(f"trial {exit_.number} was stopped: {end.reason}", state="INTERRUPTED")
+        if end.state == record.LOST:
+            self._again.append((running.asked, running.lost + 1))
+            self.view.note(f"trial {exit_.number:04d} {end.reason}; attempt {attempt + 2} of {self.settings.retries + 1}")
+            return
+        if end.state == record.INTERRUPTED:
+            return
+        seconds = time.monotonic() - running.started
+        self._tell(exit_.number, end, running.asked, seconds, path, record.log_tail(path, attempt))
+        if not stopping:
+            self._check_failure_rate()
+
+    def _verdict(self, running: _Running, exit_: Exit, stopping: bool) -> End:
+        reason = exit_.reason or "ended without a word"
+        if stopping:
+            return End(record.INTERRUPTED, None, "the sweep was stopped")
+        if exit_.lost and running.lost < self.settings.retries:
+            return End(record.LOST, None, reason)
+        return End(record.FAIL, None, reason)
+
+    def _tell(self, number: int, end: End, asked: Asked, seconds: float, path: Path, log_tail: str | None) -> None:
+        match end.state:
+            case record.COMPLETE:
+                self.study.tell(number, end.values)
+            case record.PRUNED:
+                self.study.tell(number, state=TrialState.PRUNED)
+            case _:
+                self.asker.note_failure(number, end.reason or "")
+                self.study.tell(number, state=TrialState.FAIL)
+        self.results.add(number, end, asked.params, path, log_tail)
+        self.view.trial_ended(number, end, asked.params, seconds)
+        self.relay.start_when_due(force=True)
+
+    def _check_failure_rate(self) -> None:
+        counts = self.results.counts
+        failed = counts["FAIL"]
+        finished = failed + counts["COMPLETE"] + counts["PRUNED"]
+        allowed = self.settings.max_failure_rate
+        # a share of the first few is noise, so the first ten are judged together
+        if failed > allowed * max(finished, min(self.settings.n_trials, 10)):
+            raise SweepStopped(
+                f"hydra.sweeper.max_failure_rate={allowed:g} allows that share of failed trials, {failed} of {finished} "
+                f"failed, the last one: {self.results.last_failure()}",
+                state="FAIL",
+            )
+
+    def _prune(self) -> None:
+        for number, running in self._running.items():
+            if running.events is None:
+                running.events = Tail(record.events_path(running.job.folder, running.job.attempt))
+            trial = None
+            for event in running.events.read():
+                if event.get("event") == "metrics":
+                    value = self._monitored(event["values"])
+                    if value is not None:
+                        trial = trial or self.asker.optuna_trial(number)
+                        trial.report(value, event["step"])
+            if trial is not None and trial.should_prune():
+                record.request_stop(running.job.folder, running.job.attempt, "pruned: not among the promising trials")
+
+    def _monitored(self, values: dict[str, Any]) -> float | None:
+        name = self.settings.monitor
+        if name is None and len(values) == 1:
+            name = next(iter(values))
+        if name is None:
+            raise ConfigError(
+                "hydra.sweeper.monitor must name the metric that the pruner watches, got null while trials report "
+                f"{', '.join(values)}; try hydra.sweeper.monitor={next(iter(values))}"
+            )
+        return values.get(name)
+
+    def stop(self) -> None:
+        """Stop what still runs; it stays RUNNING in Optuna and is attempted again on resumption."""
+        if self._running:
+            say(f"stopping {len(self._running)} running trial(s), at most {GRACE_S:g} s; Ctrl-C again kills them")
+            for exit_ in self.slots.stop(GRACE_S):
+                self._conclude(exit_, stopping=True)

@@ -1,0 +1,264 @@
+"""The MLflow store as the relay uses it: find it, open it, bring one run to what it should hold."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import logging
+import os
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import ConfigError
+from sweeper.study.record import SETTLED, Study, Trial
+from sweeper.study.tracking import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, Run, read_cursor
+
+PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
+METRICS_PER_BATCH = 800
+RUNS_PER_PAGE = 1000
+
+# What the server says of a request that no repetition will make right.
+REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
+
+# Our own process's environment: fail soon and let the relay retry; no usage data goes out on our account.
+QUIET = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a study is tracked; ``artifacts`` is set where we, not a server, say where files go."""
+
+    uri: str
+    experiment: str
+    artifacts: str | None = None
+    database: Path | None = None
+
+
+def find_target(study: Study, uri: str | None, experiment: str | None, env: Mapping[str, str]) -> Target:
+    """The store (argument > study > environment > ``mlflow.db`` in the project) and the experiment in it."""
+    name = experiment or study.experiment or env.get("MLFLOW_EXPERIMENT_NAME") or study.app
+    uri = uri or study.uri or env.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    scheme = re.match(r"([A-Za-z][\w+.-]*):", uri)
+    if uri == "databricks" or (scheme and scheme[1] != "file" and not uri.startswith("sqlite")):
+        return Target(uri, name)
+    if not uri.startswith("sqlite:///"):
+        raise ConfigError(
+            f"tracking.uri must be a database or a server, got {uri!r}: MLflow 3.13 and later refuse plain "
+            "file stores; use sqlite:///mlflow.db or http://…"
+        )
+    # SQLAlchemy takes the path as it is, a file URI wants it quoted.
+    database = study.project.absolute() / uri.removeprefix("sqlite:///")
+    return Target(f"sqlite:///{database}", name, (database.parent / "mlruns").as_uri(), database)
+
+
+def import_lean(*uris: str | None) -> None:
+    """Make MLflow import in 2.2 s, not 2.9, in a process that only relays to a local database.
+
+    It does without numpy and pandas (its slim build has neither). A server's plugins may want them, so the
+    first URI given must be a SQLite one, or none.
+    """
+    if next((uri for uri in uris if uri), "sqlite:").startswith("sqlite:"):
+        for name in ("numpy", "pandas"):
+            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
+def masked(text: str) -> str:
+    """Text with the passwords in its URIs hidden."""
+    return re.sub(r"(://[^\s:/@]*):[^\s]*@", r"\1:***@", text)
+
+
+@contextmanager
+def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the lock on a file, which dies with its process; ``waiting`` is called if another holds it."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether MLflow will say the same again, however often it is asked."""
+    return getattr(error, "error_code", None) in REFUSED
+
+
+@dataclass
+class Stored:
+    """What the store holds of a run, as far as we need to know."""
+
+    run_id: str
+    artifact_uri: str
+    status: str
+    end_ms: int | None
+    tags: dict[str, str]
+    params: int
+
+    def relayed(self) -> dict[int, int]:
+        """Events in the store, by attempt; none where the end is tagged but the status, set last, is not."""
+        if self.status == RUNNING and self.tags.get(STATE) != RUNNING:
+            return {}
+        return read_cursor(self.tags.get(RELAYED, ""))
+
+    def holds(self, run: Run) -> bool:
+        """Whether there is nothing to bring; what is fresh shows in the cursor, which is a tag."""
+        same_end = self.status == run.status and run.end_ms in (None, self.end_ms)
+        return same_end and all(self.tags.get(key) == value for key, value in run.tags.items())
+
+    def is_final(self, trial: Trial) -> bool:
+        """Whether a trial is here with its last word, so that its folder need not be read."""
+        return (
+            self.status != RUNNING
+            and self.tags.get(STATE) in SETTLED
+            and self.tags.get(ATTEMPT) == str(trial.attempt)
+            and self.tags.get(FOLDER) == str(trial.folder)
+        )
+
+
+class Store:
+    """An open MLflow store and one experiment in it."""
+
+    def __init__(self, target: Target) -> None:
+        for key, value in QUIET.items():
+            os.environ.setdefault(key, value)
+        try:
+            from mlflow.tracking import MlflowClient
+        except ModuleNotFoundError as error:
+            repair = "pip install 'sweeper[mlflow]', or tracking=null"
+            raise ConfigError(f"tracking must have MLflow, got: {error}; {repair}") from None
+        for name in ("mlflow", "alembic", "urllib3"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # the relay reports what they would
+        self.target = target
+        self.client = MlflowClient(target.uri)
+        if target.database is not None:
+            target.database.parent.mkdir(parents=True, exist_ok=True)
+            # The first opening migrates for seconds, and two at once break each other.
+            with locked(target.database.with_name(target.database.name + ".lock")):
+                self.experiment_id = self._experiment()
+        else:
+            self.experiment_id = self._experiment()
+        # log_batch and update_run_info of the store itself: the client's versions first read the run back.
+        self._store = self.client._tracking_client.store
+
+    def _experiment(self) -> str:
+        from mlflow.exceptions import MlflowException
+
+        name = self.target.experiment
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is None:
+            try:
+                return str(self.client.create_experiment(name, self.target.artifacts))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                experiment = self.client.get_experiment_by_name(name)  # another study was faster
+        if experiment is None or experiment.lifecycle_stage != "active":
+            raise ConfigError(
+                f"tracking.experiment must not be deleted, got {name!r}; "
+                "choose another or run `mlflow experiments restore`"
+            )
+        return str(experiment.experiment_id)
+
+    @property
+    def address(self) -> str:
+        """Where to look at it: a page, or the command that serves one."""
+        uri = masked(self.target.uri)
+        if uri.startswith("http"):
+            return f"{uri.rstrip('/')}/#/experiments/{self.experiment_id}"
+        return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+
+    def runs(self, study_id: str) -> list[Stored]:
+        """All runs of a study, oldest first."""
+        runs, token = [], None
+        while True:
+            page = self.client.search_runs(
+                [self.experiment_id],
+                f"tags.`{STUDY}` = '{study_id}'",
+                max_results=RUNS_PER_PAGE,
+                order_by=["attributes.start_time ASC"],
+                page_token=token,
+            )
+            runs += [_stored(run) for run in page]
+            token = page.token
+            if not token:
+                return runs
+
+    def bring(self, run: Run, stored: Stored | None, folder: Path) -> Stored:
+        """Make the store hold ``run``, given what it holds; safe to repeat after any failure."""
+        if stored is None:
+            # The cursor goes in after what it counts; a run that has ended is safe from it by its status.
+            tags = {k: v for k, v in run.tags.items() if k != RELAYED or run.status != RUNNING}
+            user = getpass.getuser()
+            created = self.client.create_run(
+                self.experiment_id, run.start_ms, {**tags, "mlflow.user": user}, run.name
+            )
+            stored = _stored(created)
+        self._upload(run, stored, folder)
+        self._log(run, stored)
+        if run.status != stored.status or run.end_ms not in (None, stored.end_ms):
+            from mlflow.entities import RunStatus
+
+            self._store.update_run_info(stored.run_id, RunStatus.from_string(run.status), run.end_ms, None)
+            stored.status, stored.end_ms = run.status, run.end_ms
+        return stored
+
+    def _upload(self, run: Run, stored: Stored, folder: Path) -> None:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        present = [path for path in run.artifacts if (folder / path).exists()]
+        if not present:
+            return
+        # client.log_artifact would read the run back to learn this address.
+        repository: Any = get_artifact_repository(stored.artifact_uri, tracking_uri=self.target.uri)
+        for path in present:
+            inside = Path(path).parent.as_posix()
+            where = None if inside in (".", ".hydra") or inside.startswith(("/", "..")) else inside
+            if (folder / path).is_dir():
+                repository.log_artifacts(str(folder / path), str(Path(where or "", Path(path).name)))
+            else:
+                repository.log_artifact(str(folder / path), where)
+
+    def _log(self, run: Run, stored: Stored) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        tags = {key: value for key, value in run.tags.items() if stored.tags.get(key) != value}
+        params = list(run.params.items()) if stored.params != len(run.params) else []
+        if not (tags or params or run.metrics):
+            return
+        params_in, metrics_in = _chunks(params, PARAMS_PER_BATCH), _chunks(run.metrics, METRICS_PER_BATCH)
+        batches: list[Any] = list(zip_longest(params_in, metrics_in, fillvalue=())) or [((), ())]
+        for i, (some_params, some_metrics) in enumerate(batches):
+            self._store.log_batch(
+                stored.run_id,
+                metrics=[Metric(m.key, m.value, m.time_ms, m.step) for m in some_metrics],
+                params=[Param(key, value) for key, value in some_params],
+                tags=[RunTag(k, v) for k, v in tags.items()] if i == len(batches) - 1 else [],
+            )
+        stored.tags.update(tags)
+        stored.params = len(run.params)
+
+
+def _stored(run: Any) -> Stored:
+    info = run.info
+    return Stored(
+        info.run_id, info.artifact_uri, info.status, info.end_time, dict(run.data.tags), len(run.data.params)
+    )
+
+
+def _chunks(items: list[Any], size: int) -> list[list[Any]]:
+    return [items[i : i + size] for i in range(0, len(items), size)]

@@ -1,0 +1,61 @@
+"""Where a study comes from: the command, the git commit and the difference from it, the versions."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The code that is about to run; ``commit`` is None outside a git checkout."""
+
+    commit: str | None
+    versions: dict[str, str]
+
+    @classmethod
+    def here(cls) -> Provenance:
+        names = ("hydra-core", "omegaconf", "optuna", "mlflow", "torch", "sweeper")
+        versions = {"python": platform.python_version()}
+        for name in names:
+            try:
+                versions[name] = importlib.metadata.version(name)
+            except importlib.metadata.PackageNotFoundError:
+                continue
+        return cls(git_commit(), versions)
+
+    def write_diff(self, path: Path) -> None:
+        """What the tracked files differ by from the commit; untracked and ignored files stay out."""
+        if self.commit is not None:
+            diff = _git("diff", "HEAD")
+            if diff:
+                path.write_text(diff, encoding="utf-8", errors="surrogateescape")
+
+
+def git_commit() -> str | None:
+    """The commit checked out in the working directory, or None."""
+    return _git("rev-parse", "HEAD").strip() or None
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], capture_output=True, timeout=20, text=True, errors="surrogateescape", check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def command_line(extra: Sequence[str] = ()) -> str:
+    """The command that started this process, as one would type it, with ``extra`` overrides at the end."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    program = ["-m", spec.name.removesuffix(".__main__")] if spec is not None else sys.argv[:1]
+    return shlex.join(["python", *program, *sys.argv[1:], *extra])

@@ -1,0 +1,188 @@
+"""What the folders say of a study: who it is, its ledger of submissions, its trials' attempts so far."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import ConfigError
+from sweeper.folder import COMPLETE, FAIL, PRUNED, End, Tail, as_end, attempts, events_path, read_end
+from sweeper.study.study_folder import END, LEDGER, STUDY, StudyFolder
+
+SETTLED = (COMPLETE, PRUNED, FAIL)  # INTERRUPTED and LOST may be attempted again
+
+
+@dataclass(frozen=True)
+class Study:
+    """What a study says of itself; ``id`` is how the store finds its runs again."""
+
+    id: str
+    name: str
+    app: str
+    project: Path
+    folder: Path
+    started: float = 0.0
+    commit: str | None = None
+    command: str | None = None
+    uri: str | None = None
+    experiment: str | None = None
+    lone: bool = False  # a run outside a sweep: one trial, no parent
+
+
+@dataclass
+class Seen:
+    """What was read of one attempt; ``fresh`` are the events that the store may lack."""
+
+    tail: Tail
+    relayed: int = 0  # events that an earlier relay brought to the store
+    start: dict[str, Any] = field(default_factory=dict)
+    fresh: list[dict[str, Any]] = field(default_factory=list)
+    count: int = 0
+    last_step: int = 0
+    last_time: float = 0.0
+    end: End | None = None
+
+    def take(self, events: Iterable[dict[str, Any]]) -> None:
+        """Fold in the events that follow the ones taken before."""
+        for event in events:
+            self.count += 1
+            self.last_time = max(self.last_time, event.get("time", 0.0))
+            match event.get("event"):
+                case "start":
+                    self.start = event
+                case "metrics":
+                    self.last_step = max(self.last_step, event.get("step", 0))
+                case "end" if self.end is None and "state" in event and "time" in event:
+                    self.end = as_end(event)
+            if self.count > self.relayed:
+                self.fresh.append(event)
+
+
+@dataclass
+class Trial:
+    """A trial as submitted (``params`` are the searched ones, in order) and as read from its folder."""
+
+    number: int | None
+    folder: Path
+    params: dict[str, Any]
+    submitted: float
+    attempt: int = 0  # the last one submitted
+    relayed: dict[int, int] = field(default_factory=dict)
+    seen: dict[int, Seen] = field(default_factory=dict)
+
+    def read(self) -> None:
+        """Take in what its folder has gained; the reaper's word is looked up first, being written last."""
+        for n in attempts(self.folder):
+            reaped = read_end(self.folder, n)
+            if n not in self.seen:
+                self.seen[n] = Seen(Tail(events_path(self.folder, n)), self.relayed.get(n, 0))
+            seen = self.seen[n]
+            seen.take(seen.tail.read())
+            seen.end = seen.end or reaped
+
+    def attempts(self) -> list[tuple[int, Seen]]:
+        """Those that have begun or ended, in order."""
+        return [(n, seen) for n, seen in sorted(self.seen.items()) if seen.start or seen.end]
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has ended for good, as far as the ledger tells."""
+        begun = self.attempts()
+        return bool(begun) and begun[-1][0] >= self.attempt and _state(begun[-1][1]) in SETTLED
+
+    @property
+    def last_time(self) -> float:
+        """When it was last heard of."""
+        ends = [seen.end.time for seen in self.seen.values() if seen.end]
+        return max([self.submitted, *ends, *(seen.last_time for seen in self.seen.values())])
+
+
+def _state(seen: Seen) -> str | None:
+    return seen.end.state if seen.end else None
+
+
+def read_study(folder: Path) -> Study | None:
+    """The study in a folder, or the lone run; None where neither has begun (yet)."""
+    folder = folder.absolute()
+    if not (folder / STUDY).exists():
+        return _read_lone(folder)
+    said = StudyFolder(folder).read()
+    tracking = said.get("tracking") or {}
+    return Study(
+        id=said["study_id"],
+        name=said["name"],
+        app=said["app"],
+        project=Path(said["cwd"]),
+        folder=folder,
+        started=said.get("created") or 0.0,
+        commit=said.get("commit"),
+        command=said.get("command"),
+        uri=tracking.get("uri"),
+        experiment=tracking.get("experiment"),
+    )
+
+
+def _read_lone(folder: Path) -> Study | None:
+    for n in attempts(folder):
+        for event in Tail(events_path(folder, n)).read():
+            if event.get("event") == "start":
+                born = f"{event.get('host')}:{event.get('pid')}:{event['time']}"
+                return Study(
+                    id=uuid.uuid5(uuid.NAMESPACE_URL, born).hex,
+                    name=folder.name,
+                    app=event.get("job") or "sweeper",
+                    project=Path(event.get("cwd") or Path.cwd()),
+                    folder=folder,
+                    started=event["time"],
+                    lone=True,
+                )
+    return None
+
+
+def require_study(folder: Path) -> Study:
+    """The study or run in a folder; ConfigError for any other folder."""
+    study = read_study(folder)
+    if study is None:
+        raise ConfigError(
+            f"the folder must hold a study ({STUDY}) or a run (events.0.jsonl), got {str(folder)!r}; "
+            "try multirun/<study name>"
+        )
+    if study.lone and (study.folder.parent / STUDY).exists():
+        raise ConfigError(f"{str(folder)!r} is one trial of a study; sync the study: {str(folder.parent)!r}")
+    return study
+
+
+class Trials:
+    """The trials of a study, as its ledger grows."""
+
+    def __init__(self, study: Study) -> None:
+        self.study = study
+        self.known: dict[int | None, Trial] = {}
+        self._ledger = Tail(study.folder / LEDGER)
+        if study.lone:
+            self.known[None] = Trial(None, study.folder, {}, study.started)
+
+    def submitted(self) -> Iterator[Trial]:
+        """Read what the ledger has gained; each trial that it newly names, or names again."""
+        for line in self._ledger.read():
+            number, attempt = line["number"], line.get("attempt", 0)
+            trial = self.known.get(number)
+            if trial is None:
+                folder = self.study.folder / line["folder"]
+                trial = Trial(number, folder, line.get("params") or {}, line["time"])
+                self.known[number] = trial
+            trial.attempt = max(trial.attempt, attempt)
+            yield trial
+
+
+def read_study_end(folder: Path) -> dict[str, Any] | None:
+    """The orchestrator's word on how the study stopped: ``state``, ``reason``, ``time``."""
+    try:
+        end = json.loads((folder / END).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return end if isinstance(end, dict) and "state" in end and "time" in end else None

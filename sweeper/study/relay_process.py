@@ -1,0 +1,117 @@
+"""The relay's parent side: start it when it no longer delays the first trial, listen to it, end it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import ConfigError
+
+Say = Callable[[str], None]
+DELAY_S = 3.0  # importing mlflow costs two CPU seconds: let the first trial start before
+
+
+class RelayProcess:
+    """``python -m sweeper.study.relay`` for one folder; does nothing where there is nothing to track."""
+
+    def __init__(self, folder: Path, *, uri: str | None = None, experiment: str | None = None, on: bool = True) -> None:
+        self.folder = folder
+        self.run_ids: dict[int, str] = {}
+        self.address: str | None = None
+        self._arguments = [
+            *(["--tracking-uri", uri] if uri else []),
+            *(["--experiment", experiment] if experiment else []),
+        ]
+        self._on = on
+        self._process: subprocess.Popen[bytes] | None = None
+        self._created = time.monotonic()
+        self._buffer = b""
+        self._progress = ""
+
+    @classmethod
+    def for_study(cls, folder: Path, tracking: Any) -> RelayProcess:
+        """``tracking`` is ``mlflow``, null, or ``{uri: …, experiment: …}``."""
+        if tracking is None:
+            return cls(folder, on=False)
+        keys = dict(tracking) if isinstance(tracking, Mapping) else {}
+        unknown = set(keys) - {"uri", "experiment"}
+        if unknown or not (isinstance(tracking, Mapping) or tracking == "mlflow"):
+            raise ConfigError(
+                f"tracking must be mlflow, null or a mapping of uri and experiment, got {tracking!r}; try tracking=mlflow"
+            )
+        if importlib.util.find_spec("mlflow") is None:
+            print("sweeper: runs are not tracked, mlflow is missing; pip install 'sweeper[mlflow]'", file=sys.stderr)
+            return cls(folder, on=False)
+        return cls(folder, uri=keys.get("uri"), experiment=keys.get("experiment"))
+
+    def start_when_due(self, *, force: bool = False) -> None:
+        if self._on and self._process is None and (force or time.monotonic() - self._created > DELAY_S):
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sweeper.study.relay", str(self.folder), *self._arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the sweep, which then asks the relay to finish
+            )
+            assert self._process.stdout is not None
+            os.set_blocking(self._process.stdout.fileno(), False)
+
+    def poll(self, say: Say) -> None:
+        """Read what the relay has said: run ids, progress, trouble."""
+        self.start_when_due()
+        if self._process is None or self._process.stdout is None:
+            return
+        try:
+            self._buffer += os.read(self._process.stdout.fileno(), 1 << 16)
+        except (BlockingIOError, ValueError):
+            return
+        *lines, self._buffer = self._buffer.split(b"\n")
+        for line in lines:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                continue
+            if "trial" in message and "run_id" in message:
+                self.run_ids[int(message["trial"])] = message["run_id"]
+            if "address" in message:
+                self.address = message["address"]
+            if "error" in message:
+                say(f"tracking: {message['error']}")
+            if "runs" in message:
+                self._progress = f"{message['runs']} of {message['of']}"
+
+    def finish_soon(self) -> None:
+        """Tell the relay that the study has ended; it writes the rest while we draw the plots."""
+        self.start_when_due(force=True)
+        if self._process is not None and self._process.stdin is not None:
+            try:
+                self._process.stdin.write(b"finish\n")
+                self._process.stdin.flush()
+            except (BrokenPipeError, ValueError):
+                pass
+
+    def finish(self, say: Say) -> int:
+        """Wait until MLflow has everything, or the relay has given up and said so; its exit code."""
+        if self._process is None:
+            return 0
+        told = False
+        started = time.monotonic()
+        while (code := self._process.poll()) is None:
+            self.poll(say)
+            if not told and time.monotonic() - started > 5:
+                told = True
+                say(f"tracking: MLflow has {self._progress or '0'} runs, waiting for the rest")
+            time.sleep(0.02)
+        self.poll(say)
+        return code
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()

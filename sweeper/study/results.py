@@ -1,0 +1,131 @@
+"""What a study has found so far: ``optimization_results.yaml``, kept current, and the closing tables."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.folder import COMPLETE, FAIL, PRUNED, End, replace
+from sweeper.study.provenance import command_line
+from sweeper.study.samplers import pareto_or_best
+from sweeper.study.search import SearchSpace
+from sweeper.study.study_folder import RESULTS, StudyFolder
+
+BEST = 5  # trials listed for a single direction
+WRITE_EVERY_S = 1.0
+
+
+class Results:
+    """Counts, best trials and failures of one study; reads Optuna's record once and is told of each end."""
+
+    def __init__(
+        self, folder: StudyFolder, study: Study, space: SearchSpace, asked: Mapping[str, Any], *, resume: str
+    ) -> None:
+        self.folder = folder
+        self.study = study
+        self.space = space
+        self.asked = asked
+        self.resume = resume
+        self.failures: dict[int, dict[str, Any]] = {}
+        self._paths = {n: s.folder for n, s in folder.submissions().items()}
+        self._params = {n: s.params for n, s in folder.submissions().items()}
+        self._overrides = {n: s.overrides for n, s in folder.submissions().items()}
+        self._runs: Mapping[int, str] = {}
+        self._written = 0.0
+        self._dirty = True
+        self.counts = {COMPLETE: 0, PRUNED: 0, FAIL: 0}
+        for trial in study.get_trials(deepcopy=False):
+            if trial.state.name in self.counts:
+                self.counts[trial.state.name] += 1
+            if trial.state == TrialState.FAIL:
+                reason = str(trial.user_attrs.get("sweeper.reason", ""))
+                self.failures[trial.number] = self._failure(trial.number, reason, "")
+
+    def add(self, number: int, end: End, params: Mapping[str, Any], path: Path, log_tail: str | None) -> None:
+        """A trial has ended."""
+        state = end.state if end.state in self.counts else FAIL
+        self.counts[state] += 1
+        self._paths[number] = os.path.relpath(path, self.folder.path)
+        self._params[number] = dict(params)
+        if state == FAIL:
+            self.failures[number] = self._failure(number, end.reason or "", log_tail or "")
+        self._dirty = True
+
+    def learn_runs(self, run_ids: Mapping[int, str]) -> None:
+        self._runs = run_ids
+
+    def last_failure(self) -> str:
+        return str(self.failures[max(self.failures)]["reason"]) if self.failures else ""
+
+    def _failure(self, number: int, reason: str, log_tail: str) -> dict[str, Any]:
+        folder = str(self.folder.path / self._paths.get(number, ""))
+        return {"number": number, "reason": reason, "folder": folder, "log_tail": log_tail}
+
+    def best(self) -> list[dict[str, Any]]:
+        """The best trials (the Pareto front for several directions), best first."""
+        return [self._entry(t) for t in pareto_or_best(self.study, BEST)]
+
+    def _entry(self, trial: FrozenTrial) -> dict[str, Any]:
+        number = trial.number
+        submitted = self.folder.submissions().get(number) if number not in self._overrides else None
+        if submitted is not None:
+            self._overrides[number] = submitted.overrides
+        program = command_line().split(" -m ")[0] if " -m " in command_line() else "python " + command_line().split(" ")[1]
+        values = list(trial.values)
+        return {
+            "number": number,
+            **({"value": values[0]} if len(values) == 1 else {"values": values}),
+            "params": dict(self._params.get(number, trial.params)),
+            "folder": str(self.folder.path / self._paths.get(number, "")),
+            "mlflow_run_id": self._runs.get(number),
+            "command": f"{program} {shlex.join(self._overrides.get(number, []))}".rstrip(),
+        }
+
+    def write_if_due(self) -> None:
+        if self._dirty and time.monotonic() - self._written > WRITE_EVERY_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write ``optimization_results.yaml``: hydra-optuna-sweeper's keys first, then ours."""
+        best = self.best()
+        if len(self.asked["directions"]) > 1:
+            peers: dict[str, Any] = {"solutions": [{"params": b["params"], "values": b["values"]} for b in best]}
+        else:
+            first = best[0] if best else {"params": {}, "value": None}
+            peers = {"best_params": first["params"], "best_value": first["value"]}
+        content = {
+            "name": "optuna",
+            **peers,
+            "study": self.asked["name"],
+            "metric": self.asked["metric"],
+            "directions": list(self.asked["directions"]),
+            "counts": dict(self.counts),
+            "best_trials": best,
+            "failed_trials": list(self.failures.values()),
+            "resume": self.resume,
+        }
+        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+        text = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000)
+        replace(self.folder.path / RESULTS, text)
+        self._written, self._dirty = time.monotonic(), False
+
+    def write_plots(self) -> None:
+        """Optuna's plots as pages in the study folder; skipped where plotly is not installed."""
+        try:
+            from sweeper.study.plots import write_plots
+        except ImportError:
+            return
+        write_plots(self.study, self.folder.path)
+
+    def show(self, state: str, reason: str | None, *, tracked: str | None) -> None:
+        from sweeper.study.terminal import show_results
+
+        show_results(self, state, reason, tracked=tracked)

@@ -1,0 +1,192 @@
+"""Samplers by name or by ``_target_``: ours draw by (seed, number, name), the adaptive ones are Optuna's."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from sweeper.errors import ConfigError, nearest
+from sweeper.study.draws import Draws, Grid, Plan, random_unit, sobol_unit
+from sweeper.study.search import Point, SearchSpace
+from sweeper.study.space import Parameter
+
+PLANNED = {"random": "RandomSampler", "qmc": "QMCSampler", "grid": "GridSampler"}
+ADAPTIVE = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "cmaes": "CmaEsSampler",
+    "nsgaii": "NSGAIISampler",
+    "motpe": "TPESampler",  # Optuna 5: TPESampler serves several objectives
+}
+_NAMES = {**PLANNED, **ADAPTIVE}
+_ALSO = {"MOTPESampler": "TPESampler"}
+
+# what hydra-optuna-sweeper's own option files set and Optuna 5 has removed or deprecated:
+# its old defaults are dropped, any other value is an error rather than silence
+_REMOVED: dict[str, dict[str, Any]] = {
+    "TPESampler": {
+        "consider_prior": True,
+        "prior_weight": 1.0,
+        "consider_magic_clip": True,
+        "consider_endpoints": False,
+        "n_ehvi_candidates": 24,
+        "warn_independent_sampling": True,
+        "multivariate": False,
+    },
+    "CmaEsSampler": {"restart_strategy": None, "inc_popsize": 2},
+    "RandomSampler": {},
+    "QMCSampler": {"qmc_type": "sobol", "scramble": True, "warn_asynchronous_seeding": True},
+    "GridSampler": {"search_space": None, "_partial_": True},
+    "NSGAIISampler": {},
+    "GPSampler": {},
+}
+
+
+class PlannedSampler(BaseSampler):
+    """Hands Optuna the values of a plan, so that its record holds real parameters and distributions."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.point: Point = {}
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """The planned value; for a parameter that ``custom_search_space`` adds, a draw by its name."""
+        if param_name in self.point:
+            return self.point[param_name]
+        texts = tuple(map(str, getattr(param_distribution, "choices", ())))
+        p = Parameter(param_name, param_distribution, "", "custom_search_space", texts)
+        return p.at(self.plan.unit(trial.number, param_name))
+
+
+def describe(spec: Any) -> dict[str, Any]:
+    """The sampler as ``{"name": …, key: value}``, for checks and for the study's file."""
+    if isinstance(spec, BaseSampler):
+        return {"name": type(spec).__name__, "object": spec}
+    if isinstance(spec, functools.partial):
+        return {"name": spec.func.__name__, **spec.keywords}
+    if isinstance(spec, str):
+        return {"name": _class_name(spec)}
+    if isinstance(spec, Mapping):
+        keys = dict(spec)
+        named = keys.pop("name", None) or keys.pop("_target_", None)
+        if named is not None:
+            return {"name": _class_name(str(named).rpartition(".")[2]), "target": str(named), **keys}
+    raise ConfigError(
+        f"hydra.sweeper.sampler must be one of {', '.join(_NAMES)} or a node with _target_, got {spec!r}; "
+        "try hydra.sweeper.sampler=random"
+    )
+
+
+def _class_name(name: str) -> str:
+    found = _NAMES.get(name) or _ALSO.get(name) or name
+    if not hasattr(optuna.samplers, found) and "Sampler" not in found:
+        raise ConfigError(
+            f"hydra.sweeper.sampler must be one of {', '.join(_NAMES)}, got {name!r}{nearest(name, _NAMES)}; "
+            "try hydra.sweeper.sampler=random"
+        )
+    return found
+
+
+def is_planned(spec: Any) -> bool:
+    return describe(spec)["name"] in PLANNED.values() and "object" not in describe(spec)
+
+
+def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int) -> BaseSampler:
+    """Build the sampler; ConfigError for a key that it does not take."""
+    keys = describe(spec)
+    name = keys.pop("name")
+    target = keys.pop("target", None)
+    if "object" in keys:
+        sampler = keys["object"]
+        if type(sampler) is not optuna.samplers.RandomSampler:
+            return sampler  # type: ignore[no-any-return]
+        keys = {}
+    keys = _checked(name, keys)
+    own_seed = keys.pop("seed", None)
+    seed = seed if own_seed is None else int(own_seed)
+    if name in PLANNED.values():
+        plan: Plan
+        match name:
+            case "GridSampler":
+                plan = Grid(space, repeats=repeats)
+            case "QMCSampler":
+                plan = Draws(space, sobol_unit(seed), repeats=repeats)
+            case _:
+                plan = Draws(space, random_unit(seed), repeats=repeats)
+        return PlannedSampler(plan)
+    if repeats > 1:
+        raise ConfigError(
+            f"hydra.sweeper.repeats must be 1 with a sampler that learns from its trials, got {repeats} "
+            f"with {name}; use sampler=random, qmc or grid"
+        )
+    return _optuna_sampler(name, target, keys, seed)
+
+
+def _optuna_sampler(name: str, target: str | None, keys: dict[str, Any], seed: int) -> BaseSampler:
+    from hydra.utils import instantiate
+
+    if target is not None and not target.startswith("optuna.samplers.") and "." in target:
+        return instantiate({"_target_": target, **keys})  # type: ignore[no-any-return]
+    cls = getattr(optuna.samplers, name)
+    if "seed" in inspect.signature(cls).parameters:
+        keys["seed"] = seed
+    for key, value in keys.items():
+        keys[key] = instantiate(value) if isinstance(value, Mapping) and "_target_" in value else value
+    try:
+        return cls(**keys)  # type: ignore[no-any-return]
+    except (ImportError, ModuleNotFoundError) as error:
+        raise ConfigError(
+            f"hydra.sweeper.sampler={name} needs a package that is not installed: {error}; "
+            "pip install 'sweeper[samplers]'"
+        ) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"hydra.sweeper.sampler ({name}) refuses its keys {keys}: {error}") from error
+
+
+def _checked(name: str, keys: dict[str, Any]) -> dict[str, Any]:
+    cls = getattr(optuna.samplers, name, None)
+    if cls is None:
+        return keys
+    known = {"seed"} if name in PLANNED.values() else set(inspect.signature(cls).parameters)
+    kept = {}
+    for key, value in keys.items():
+        dropped = _REMOVED.get(name, {})
+        if key in dropped and value == dropped[key]:
+            continue
+        if key not in known:
+            removed = "was removed in Optuna 5; remove it" if key in dropped else f"takes {', '.join(sorted(known))}"
+            raise ConfigError(
+                f"hydra.sweeper.sampler.{key} must be a key of {name}, got {key}={value!r}{nearest(key, known)}; "
+                f"{name} {removed}"
+            )
+        kept[key] = value
+    return kept
+
+
+def pareto_or_best(study: Study, count: int) -> Sequence[FrozenTrial]:
+    """The best trials: by value for one direction, the Pareto front for several."""
+    complete = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
+    if not complete:
+        return []
+    if len(study.directions) > 1:
+        return study.best_trials
+    sign = 1 if study.direction == optuna.study.StudyDirection.MINIMIZE else -1
+    return sorted(complete, key=lambda t: (sign * t.value, t.number))[:count]  # type: ignore[operator]

@@ -1,0 +1,215 @@
+"""What a study searches: swept keys and the spaces that chosen options declare, conditional by construction."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from omegaconf import OmegaConf
+from optuna.distributions import check_distribution_compatibility
+
+from sweeper.errors import ConfigError, nearest
+from sweeper.space_node import declared
+from sweeper.study.compose import Composer, all_keys, has_key
+from sweeper.study.space import Parameter, Value, parameter
+
+Point = dict[str, Value]
+Pick = Callable[[Parameter], Value]
+
+
+class SearchSpace:
+    """The tree of searched parameters: groups are drawn first, then what the chosen options leave open.
+
+    ``fixed`` are overrides every trial gets; ``swept`` the explicit distributions; ``search`` the glob
+    patterns that pick among those declared by options (a leading ``!`` excludes).
+    """
+
+    def __init__(
+        self, composer: Composer, *, fixed: Sequence[str], swept: Sequence[Parameter], search: Sequence[str] = ("*",)
+    ) -> None:
+        self.composer = composer
+        self.fixed = list(fixed)
+        self.swept = {p.key: p for p in swept}
+        self.search = list(search)
+        self._fixed_keys = {composer.parse(o).get_key_element().lstrip("+~") for o in fixed}
+        self._active: dict[tuple[str, ...], dict[str, Parameter]] = {}
+        self._size: int | None = -1
+        self._ambiguous: set[str] = set()
+        self._unmatched = {g for g in self.search if g != "*" and not g.startswith("!")}
+
+    def walk(self, pick: Pick) -> Point:
+        """Draw one point, asking ``pick`` for each parameter that is active given the choices before it."""
+        point: Point = {}
+        while open_groups := [p for p in self.active(point).values() if self._is_open_group(p, point)]:
+            for p in open_groups:
+                point[p.key] = pick(p)
+        for p in self.active(point).values():
+            if p.key not in point:
+                point[p.key] = pick(p)
+        return point
+
+    def active(self, point: Mapping[str, Value]) -> dict[str, Parameter]:
+        """The parameters that exist given the groups chosen in ``point``, explicit ones first."""
+        choices = tuple(
+            p.override(point[p.key]) for p in self._known_groups(point) if p.key in point
+        )
+        if choices not in self._active:
+            self._active[choices] = self._read(choices)
+        return self._active[choices]
+
+    def _known_groups(self, point: Mapping[str, Value]) -> list[Parameter]:
+        known = [p for p in self.swept.values() if self.composer.is_group(p.key)]
+        for table in self._active.values():  # groups that an option's own space opens
+            known += [p for k, p in table.items() if k in point and k not in self.swept and self.composer.is_group(k)]
+        return list({p.key: p for p in known}.values())
+
+    def _is_open_group(self, p: Parameter, point: Mapping[str, Value]) -> bool:
+        return p.key not in point and self.composer.is_group(p.key)
+
+    def _read(self, choices: Sequence[str]) -> dict[str, Parameter]:
+        cfg = self.composer.compose([*self.fixed, *choices])
+        app = {k: v for k, v in OmegaConf.to_container(cfg, resolve=False).items() if k != "hydra"}  # type: ignore[union-attr]
+        table = {}
+        for p in self.swept.values():
+            if not (p.key.startswith("+") or "@" in p.key or self.composer.is_group(p.key) or has_key(cfg, p.key)):
+                chosen = " ".join(choices)
+                raise ConfigError(
+                    f"{p.key} ({p.source}) must be a key of the config{f' chosen by {chosen}' if chosen else ''}, "
+                    f"which lacks it{nearest(p.key, all_keys(app))}; "
+                    f"add one with +{p.key}, or declare it in the `space:` of the options that have it"
+                )
+            table[p.key] = p
+        for key, written in declared(app):
+            if key in table or key in self._fixed_keys or not self._picked(key):
+                continue
+            if not has_key(cfg, key):
+                raise ConfigError(
+                    f"{key} (space of an option) must name a key beside the `space:` entry, "
+                    f"got {key.rpartition('.')[2]!r}{nearest(key, all_keys(app))}"
+                )
+            p_or_none = parameter(key, written, self.composer.parse, "space of an option")
+            if p_or_none is not None:
+                table[key] = p_or_none
+        return table
+
+    def _picked(self, key: str) -> bool:
+        for glob in self.search:
+            if not glob.startswith("!") and fnmatchcase(key, glob):
+                self._unmatched.discard(glob)
+        wanted = any(fnmatchcase(key, g) for g in self.search if not g.startswith("!"))
+        return wanted and not any(fnmatchcase(key, g[1:]) for g in self.search if g.startswith("!"))
+
+    def survey(self) -> dict[str, str]:
+        """Compose each option of each group once; ``{'optimizer.lr (optimizer=sgd)': 'loguniform(…)', …}``.
+
+        Raises the first mistake found: an option that does not compose, a key that is lacking, a glob of
+        ``hydra.sweeper.search`` that matches nothing.
+        """
+        seen: dict[str, set[tuple[str, str]]] = {}
+        tables = [self._first_point({})]
+        for p in list(tables[0][1].values()):
+            if self.composer.is_group(p.key):
+                assert p.count is not None
+                tables += [self._first_point({p.key: p.at_index(i)}) for i in range(1, p.count)]
+        self._ambiguous = _incompatible([table for _, table in tables])
+        for point, table in tables:
+            label = " ".join(p.override(point[k]) for k, p in table.items() if self.composer.is_group(k))
+            for p in table.values():
+                seen.setdefault(p.key, set()).add((p.written, "" if p.key in self.swept else label))
+        if self._unmatched:
+            raise ConfigError(
+                f"hydra.sweeper.search must match a declared parameter, got {sorted(self._unmatched)[0]!r}; "
+                f"declared are {', '.join(sorted(self._declared_keys(tables))) or 'none'}"
+            )
+        found = {}
+        for key, entries in seen.items():
+            different = {written for written, _ in entries}
+            for written, label in sorted(entries):
+                found[key if len(different) == 1 else f"{key} ({label})"] = written
+        return found
+
+    def _declared_keys(self, tables: list[tuple[Point, dict[str, Parameter]]]) -> set[str]:
+        keys: set[str] = set()
+        for point, table in tables:
+            choices = [p.override(point[k]) for k, p in table.items() if k in point]
+            cfg = self.composer.compose([*self.fixed, *choices])
+            keys |= {k for k, _ in declared({k: v for k, v in cfg.items() if k != "hydra"})}
+        return keys
+
+    def _first_point(self, point: Point) -> tuple[Point, dict[str, Parameter]]:
+        """Complete the group choices in ``point`` with each open group's first option."""
+        point = dict(point)
+        while open_groups := [p for p in self.active(point).values() if self._is_open_group(p, point)]:
+            for p in open_groups:
+                point[p.key] = p.at_index(0)
+        return point, self.active(point)
+
+    def name(self, p: Parameter, point: Mapping[str, Value]) -> str:
+        """The name in Optuna's record: the key, with the option where options declare it incompatibly."""
+        if p.key not in self._ambiguous:
+            return p.key
+        active = self.active(point)
+        return f"{p.key} ({' '.join(active[k].override(v) for k, v in point.items() if self.composer.is_group(k))})"
+
+    def overrides(self, point: Mapping[str, Value]) -> list[str]:
+        """The whole command line of a trial: the fixed overrides, then the drawn ones."""
+        table = self.active(point)
+        return [*self.fixed, *(table[k].override(v) for k, v in point.items())]
+
+    @property
+    def size(self) -> int | None:
+        """How many points there are; None if any parameter is continuous."""
+        if self._size == -1:
+            self._size = self._count({})
+        return self._size
+
+    def _count(self, point: Point) -> int | None:
+        group = next((p for p in self.active(point).values() if self._is_open_group(p, point)), None)
+        if group is not None:
+            assert group.count is not None
+            counts = [self._count({**point, group.key: group.at_index(i)}) for i in range(group.count)]
+            return None if None in counts else sum(c for c in counts if c is not None)
+        total = 1
+        for p in self.active(point).values():
+            if p.key not in point:
+                if p.count is None:
+                    return None
+                total *= p.count
+        return total
+
+    def points(self, point: Mapping[str, Value] | None = None) -> Iterator[Point]:
+        """Every point of a finite space in the order written, the last parameter fastest."""
+        point = dict(point or {})
+        group = next((p for p in self.active(point).values() if self._is_open_group(p, point)), None)
+        if group is not None:
+            assert group.count is not None
+            for i in range(group.count):
+                yield from self.points({**point, group.key: group.at_index(i)})
+            return
+        rest = [p for p in self.active(point).values() if p.key not in point]
+        for p in rest:
+            if p.count is None:
+                raise ConfigError(
+                    f"{p.key} must have a finite number of values for sampler=grid, got {p.written}; "
+                    "write choice(a, b), range(start, stop, step) or int(interval(low, high))"
+                )
+        for indices in itertools.product(*(range(p.count or 0) for p in rest)):
+            yield {**point, **{p.key: p.at_index(i) for p, i in zip(rest, indices, strict=True)}}
+
+    def is_continuous(self, point: Mapping[str, Value]) -> bool:
+        """True if some parameter active at ``point`` takes real values, so that it can't be drawn twice."""
+        return any(p.count is None for p in self.active(point).values())
+
+
+def _incompatible(tables: Sequence[Mapping[str, Parameter]]) -> set[str]:
+    """Keys whose distributions Optuna would refuse under one name (other kind, log, or other choices)."""
+    first: dict[str, Parameter] = {}
+    found = set()
+    for table in tables:
+        for key, p in table.items():
+            try:
+                check_distribution_compatibility(first.setdefault(key, p).distribution, p.distribution)
+            except ValueError:
+                found.add(key)
+    return found

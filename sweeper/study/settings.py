@@ -1,0 +1,148 @@
+"""The keys of ``hydra.sweeper``, read and checked before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from sweeper.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """hydra-optuna-sweeper's keys and ours; ``conf/hydra/sweeper/optuna.yaml`` says what each means."""
+
+    sampler: Any
+    direction: tuple[str, ...]
+    storage: Any
+    study_name: str | None
+    n_trials: int
+    n_jobs: int | None
+    max_failure_rate: float
+    params: dict[str, str]
+    custom_search_space: str | None
+    pruner: Any
+    monitor: str | None
+    search: tuple[str, ...]
+    repeats: int
+    retries: int
+    seed: int
+    tracking: Any
+    dry_run: bool
+    detach: bool
+
+
+def read_settings(keys: Mapping[str, Any]) -> Settings:
+    """Check the sweeper's keys as Hydra gives them; ConfigError names the first that breaks its rule."""
+    raw = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in keys.items()}
+    direction = _directions(raw["direction"])
+    if raw["pruner"] is not None and len(direction) > 1:
+        raise ConfigError(
+            f"hydra.sweeper.pruner must be null with several directions (Optuna prunes on one objective), "
+            f"got pruner={_shown(raw['pruner'])} and direction={list(direction)}; set hydra.sweeper.pruner=null"
+        )
+    if raw["detach"]:
+        raise ConfigError(
+            "hydra.sweeper.detach must be false with a launcher whose trials end with this process, got true; "
+            "run the sweep inside tmux, or set hydra.sweeper.detach=false"
+        )
+    return Settings(
+        sampler=raw["sampler"],
+        direction=direction,
+        storage=raw["storage"],
+        study_name=None if raw["study_name"] is None else str(raw["study_name"]),
+        n_trials=_whole("n_trials", raw["n_trials"], at_least=1),
+        n_jobs=None if raw["n_jobs"] is None else _whole("n_jobs", raw["n_jobs"], at_least=1),
+        max_failure_rate=_share("max_failure_rate", raw["max_failure_rate"]),
+        params=_params(raw["params"]),
+        custom_search_space=raw["custom_search_space"],
+        pruner=raw["pruner"],
+        monitor=raw["monitor"],
+        search=_globs(raw["search"]),
+        repeats=_whole("repeats", raw["repeats"], at_least=1),
+        retries=_whole("retries", raw["retries"], at_least=0),
+        seed=_whole("seed", raw["seed"], at_least=0),
+        tracking=raw["tracking"],
+        dry_run=_flag("dry_run", raw["dry_run"]),
+        detach=False,
+    )
+
+
+def _directions(value: Any) -> tuple[str, ...]:
+    several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+    names = tuple(d.name if isinstance(d, Enum) else str(d) for d in several)
+    for name in names:
+        if name not in ("minimize", "maximize"):
+            raise ConfigError(
+                f"hydra.sweeper.direction must be minimize, maximize or a list of them, got {name!r}; "
+                "try hydra.sweeper.direction=minimize"
+            )
+    if not names:
+        raise ConfigError("hydra.sweeper.direction must name at least one direction, got []; try minimize")
+    return names
+
+
+def _whole(key: str, value: Any, *, at_least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ConfigError(
+            f"hydra.sweeper.{key} must be a whole number >= {at_least}, got {value!r}; "
+            f"try hydra.sweeper.{key}={max(at_least, 1)}"
+        )
+    return value
+
+
+def _share(key: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ConfigError(
+            f"hydra.sweeper.{key} must be a share from 0 to 1, got {value!r}; try hydra.sweeper.{key}=1.0"
+        )
+    return float(value)
+
+
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"hydra.sweeper.{key} must be true or false, got {value!r}")
+    return value
+
+
+def _globs(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ("!*",)  # search nothing that options declare
+    globs = (value,) if isinstance(value, str) else tuple(value)
+    if not all(isinstance(g, str) and g for g in globs):
+        raise ConfigError(f"hydra.sweeper.search must be glob patterns, got {value!r}; try hydra.sweeper.search='*'")
+    return tuple(globs)
+
+
+def _params(value: Any) -> dict[str, str]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigError(
+            f"hydra.sweeper.params must map keys to distributions, got {value!r}; "
+            "write params: {{optimizer.lr: loguniform(1e-4, 1e-1)}}"
+        )
+    return {str(k): _shown(v) for k, v in _dotted(value)}
+
+
+def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """``optimizer.lr`` may be written nested, as overrides from the command line make it."""
+    pairs: list[tuple[str, Any]] = []
+    for key, value in node.items():
+        pairs += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
+    return pairs
+
+
+def _shown(value: Any) -> str:
+    """A YAML value as the command line would have it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return "[" + ",".join(_shown(v) for v in value) + "]"
+    return str(value)

@@ -1,0 +1,154 @@
+"""The space grammar: a written distribution becomes an Optuna one, and a drawn value override text again.
+
+Hydra's sweep grammar (``choice``, ``range``, ``interval``, ``tag(log, …)``, casts) and the two words
+``uniform(low, high)`` and ``loguniform(low, high)``. As in hydra-optuna-sweeper the end of a ``range``
+is included and an ``interval`` of two integers draws integers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Transformer
+from hydra.errors import HydraException
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+
+from sweeper.errors import ConfigError
+
+Value = str | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A searched key: its distribution, how it was written, and the override text of each choice."""
+
+    key: str
+    distribution: BaseDistribution
+    written: str
+    source: str  # where a person finds it: "command line", "hydra.sweeper.params", "space of an option"
+    texts: tuple[str, ...] = ()  # parallel to the choices of a categorical distribution
+
+    def override(self, value: Value) -> str:
+        """``key=value`` in Hydra's grammar."""
+        if isinstance(self.distribution, CategoricalDistribution):
+            for choice, text in zip(self.distribution.choices, self.texts, strict=True):
+                if type(choice) is type(value) and choice == value:
+                    return f"{self.key}={text}"
+        return f"{self.key}={text_of(value)}"
+
+    @property
+    def count(self) -> int | None:
+        """How many values it can take; None for a continuous one."""
+        d = self.distribution
+        if isinstance(d, CategoricalDistribution):
+            return len(d.choices)
+        if isinstance(d, IntDistribution):
+            return (d.high - d.low) // d.step + 1
+        assert isinstance(d, FloatDistribution)
+        return None if d.step is None else round((d.high - d.low) / d.step) + 1
+
+    def at_index(self, index: int) -> Value:
+        """The ``index``-th value of a countable parameter, in the order written."""
+        d = self.distribution
+        if isinstance(d, CategoricalDistribution):
+            return d.choices[index]
+        if isinstance(d, IntDistribution):
+            return d.low + index * d.step
+        assert isinstance(d, FloatDistribution) and d.step is not None
+        return min(float(f"{d.low + index * d.step:.12g}"), d.high)
+
+    def at(self, u: float) -> Value:
+        """The value at quantile ``u`` in [0, 1): uniform, or uniform in log where the distribution is log."""
+        d = self.distribution
+        if isinstance(d, FloatDistribution) and d.step is None:
+            if d.log:
+                low, high = math.log(d.low), math.log(d.high)
+                return min(max(math.exp(low + u * (high - low)), d.low), d.high)
+            return min(d.low + u * (d.high - d.low), d.high)
+        if isinstance(d, IntDistribution) and d.log:
+            low, high = math.log(d.low - 0.5), math.log(d.high + 0.5)
+            return min(max(round(math.exp(low + u * (high - low))), d.low), d.high)
+        assert self.count is not None
+        return self.at_index(min(int(u * self.count), self.count - 1))
+
+
+def text_of(value: Any) -> str:
+    """A Python value as Hydra's grammar writes it, so that it reads back as the same value."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return str(value)
+
+
+def parameter(key: str, written: str, parse: Callable[[str], Override], source: str) -> Parameter | None:
+    """Read ``key=written``; None if it is one fixed value. Errors name the key, the rule and the repair."""
+    try:
+        override = parse(f"{key}={written}")
+    except HydraException as error:
+        message = " ".join(str(error).split())
+        raise ConfigError(
+            f"{key} ({source}) must be a value or a distribution of Hydra's sweep grammar, got {written!r}: {message}; "
+            "write for example loguniform(1e-4, 1e-1), interval(0, 1), int(interval(1, 8)) or choice(a, b)"
+        ) from error
+    if not override.is_sweep_override():
+        return None
+    value = override._value
+    if isinstance(value, IntervalSweep):
+        return Parameter(key, _interval(key, value, written, source), written, source)
+    if isinstance(value, RangeSweep) and not value.shuffle:
+        return Parameter(key, _range(key, value, written, source), written, source)
+    # a shuffled choice is drawn in random order anyway; sorting keeps the study the same on every start
+    elements = list(override.sweep_iterator())
+    if not elements:
+        raise ConfigError(f"{key} ({source}) must have at least one choice, got {written!r}; write choice(a, b)")
+    choices = [Transformer.encode(x) for x in elements]
+    texts = tuple(Transformer.str(x) if not isinstance(x, bool) else text_of(x) for x in elements)
+    if "shuffle" in written:
+        choices, texts = map(list, zip(*sorted(zip(choices, texts, strict=True), key=str), strict=True))  # type: ignore[assignment]
+    if len(set(texts)) < len(texts):
+        raise ConfigError(f"{key} ({source}) must have different choices, got {written!r}; remove the repeated one")
+    return Parameter(key, CategoricalDistribution(choices), written, source, tuple(texts))
+
+
+def _interval(key: str, sweep: IntervalSweep, written: str, source: str) -> BaseDistribution:
+    low, high, log = sweep.start, sweep.end, "log" in sweep.tags
+    assert low is not None and high is not None
+    if not low < high:
+        raise ConfigError(f"{key} ({source}) must have low < high, got {written}; swap or widen the bounds")
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ConfigError(f"{key} ({source}) must have finite bounds, got {written}")
+    if log and low <= 0:
+        raise ConfigError(
+            f"{key} ({source}) must have low > 0 because it is drawn in log, got {written}; "
+            "raise low, or use uniform(low, high)"
+        )
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(float(low), float(high), log=log)
+
+
+def _range(key: str, sweep: RangeSweep, written: str, source: str) -> BaseDistribution:
+    low, stop, step = sweep.start, sweep.stop, sweep.step
+    assert low is not None and stop is not None
+    if step <= 0 or low >= stop:
+        raise ConfigError(
+            f"{key} ({source}) must have start < stop and step > 0, got {written}; write range(start, stop, step)"
+        )
+    if all(isinstance(x, int) for x in (low, stop, step)):
+        whole = int(step)
+        return IntDistribution(int(low), int(low) + (int(stop) - int(low)) // whole * whole, step=whole)
+    steps = math.floor((stop - low) / step + 1e-9)
+    if steps == 0:
+        return CategoricalDistribution([float(low)])
+    return FloatDistribution(float(low), float(f"{low + steps * step:.12g}"), step=float(step))

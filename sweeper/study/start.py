@@ -1,0 +1,81 @@
+"""From Hydra's door to a running sweep. Nothing here imports optuna: the nursery is forked first."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.study.compose import Composer, trial_dir
+from sweeper.study.launchers import Job, Slots
+from sweeper.study.launchers.batch import BatchSlots
+from sweeper.study.launchers.job import JobRunner
+from sweeper.study.launchers.local import LocalSettings, LocalSlots, cores, launch
+from sweeper.study.settings import Settings
+from sweeper.trial.report import Recorded
+
+
+def start(
+    *,
+    settings: Settings,
+    config: DictConfig,
+    context: HydraContext,
+    task: Recorded,
+    launcher: Launcher,
+    arguments: Sequence[str],
+) -> None:
+    """Run the sweep that ``arguments`` (the task's overrides) ask for."""
+    composer = Composer(context.config_loader, config)
+    slots = _slots(launcher, settings)
+    if isinstance(slots, LocalSlots) and not settings.dry_run:
+        slots.start(JobRunner(composer, context, task))  # it preloads while we compose the space
+    try:
+        from sweeper.study.sweep import Sweep
+
+        Sweep(settings, composer, config, context, slots, arguments).run()
+    finally:
+        slots.close()
+
+
+def _slots(launcher: Launcher, settings: Settings) -> Slots:
+    local = getattr(launcher, "settings", None)
+    if isinstance(local, LocalSettings):
+        return LocalSlots(local, n_jobs=settings.n_jobs)
+    one_by_one = type(launcher).__name__ == "BasicLauncher"
+    return BatchSlots(launcher, n_jobs=settings.n_jobs or (1 if one_by_one else cores()))
+
+
+def launch_locally(
+    launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+) -> Sequence[JobReturn]:
+    """Hydra's ``launch`` on the local launcher: all jobs, then their JobReturns in order."""
+    config, context = launcher.config, launcher.hydra_context
+    task = launcher.task_function
+    if not isinstance(task, Recorded):
+        task = Recorded(task, objectives=None)
+    composer = Composer(context.config_loader, config)
+    sweep_dir = Path(str(OmegaConf.select(config, "hydra.sweep.dir"))).absolute()
+    sweep_dir.mkdir(parents=True, exist_ok=True)
+    slots = LocalSlots(launcher.settings, n_jobs=None)
+    slots.start(JobRunner(composer, context, task))
+    try:
+        jobs = []
+        for number, overrides in enumerate(job_overrides, start=initial_job_idx):
+            folder = sweep_dir / trial_dir(composer, list(overrides), number, str(sweep_dir))
+            jobs.append(Job(number, _next_attempt(folder), tuple(overrides), folder, str(sweep_dir)))
+        with tempfile.TemporaryDirectory() as returns:
+            return launch(slots, jobs, Path(returns))
+    finally:
+        slots.close()
+
+
+def _next_attempt(folder: Path) -> int:
+    from sweeper.folder import attempts
+
+    return max(attempts(folder), default=-1) + 1

@@ -1,0 +1,74 @@
+"""Optuna's storage: a journal file in the study folder, or any storage that the config names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.study import Study
+
+from sweeper.errors import ConfigError
+from sweeper.study.settings import Settings
+from sweeper.study.study_folder import JOURNAL, StudyFolder
+
+
+class _LockedByFolder(BaseJournalFileLock):
+    """The folder's lock already keeps other writers out; one that outlives a kill would stall the next start."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def open_study(settings: Settings, folder: StudyFolder, sampler: BaseSampler, pruner: BasePruner) -> Study:
+    """Open the study, or found it; ConfigError if the storage can't be read or is another study's."""
+    if settings.storage is None:
+        folder.mend_journal()
+        path = str(folder.path / JOURNAL)
+        storage: Any = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=_LockedByFolder()))
+        name, shown = settings.study_name or folder.path.name, path
+    else:
+        storage, name, shown = _given(settings.storage), settings.study_name, masked(str(settings.storage))
+    try:
+        study = optuna.create_study(
+            storage=storage,
+            study_name=name,
+            sampler=sampler,
+            pruner=pruner,
+            directions=list(settings.direction),
+            load_if_exists=True,
+        )
+    except Exception as error:
+        reason = masked(" ".join(str(error).split())[:300])
+        raise ConfigError(
+            f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: {type(error).__name__}: {reason}; "
+            "name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"
+        ) from error
+    wanted = [d.upper() for d in settings.direction]
+    if [d.name for d in study.directions] != wanted:
+        raise ConfigError(
+            f"hydra.sweeper.direction must be {[d.name.lower() for d in study.directions]} as study "
+            f"{study.study_name!r} in {shown} has it, got {list(settings.direction)}; give another study_name"
+        )
+    return study
+
+
+def _given(storage: Any) -> Any:
+    if isinstance(storage, Mapping):
+        from hydra.utils import instantiate
+
+        return instantiate(dict(storage))
+    return storage
+
+
+def masked(text: str) -> str:
+    """An address without its password."""
+    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)

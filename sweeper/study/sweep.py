@@ -1,0 +1,235 @@
+"""One sweep from its command line to its last line: found or resume the study, run the loop, say what came out."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.study import Study
+
+from sweeper.errors import ConfigError
+from sweeper.study.compose import Composer
+from sweeper.study.launchers import Slots
+from sweeper.study.launchers.batch import BatchSlots
+from sweeper.study.loop import Loop, SweepStopped
+from sweeper.study.provenance import Provenance, command_line
+from sweeper.study.pruners import make_pruner
+from sweeper.study.relay_process import RelayProcess
+from sweeper.study.results import Results
+from sweeper.study.samplers import PlannedSampler, describe, make_sampler
+from sweeper.study.search import SearchSpace
+from sweeper.study.settings import Settings
+from sweeper.study.space import parameter
+from sweeper.study.storage import open_study
+from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
+from sweeper.study.terminal import View, say
+
+
+class Sweep:
+    """The sweep that one command asks for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        composer: Composer,
+        config: DictConfig,
+        context: HydraContext,
+        slots: Slots,
+        arguments: Sequence[str],
+    ) -> None:
+        self.settings = settings
+        self.composer = composer
+        self.config = config
+        self.context = context
+        self.slots = slots
+        self.space = read_space(settings, composer, arguments)
+
+    def run(self) -> None:
+        """Run it; SystemExit with 1 if a trial failed, 130 if it was interrupted."""
+        s = self.settings
+        found = self.space.survey()
+        pruner = make_pruner(s.pruner)
+        if isinstance(self.slots, BatchSlots) and s.pruner is not None:
+            raise ConfigError(
+                f"hydra.sweeper.pruner must be null with {type(self.slots.launcher).__name__}, which reports nothing "
+                f"before its batch ends, got {s.pruner!r}; use hydra/launcher=local"
+            )
+        sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats)
+        if s.dry_run:
+            self._show_plan(found, sampler)
+            return
+        folder = self._claim()
+        try:
+            asked = self._found_or_resume(folder, found)
+            study = open_study(s, folder, sampler, pruner)
+            self._run(folder, study, asked)
+        except OSError as error:
+            raise unwritable(folder.path, error) from error
+        finally:
+            folder.release()
+
+    def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
+        s = self.settings
+        results = Results(folder, study, self.space, asked, resume=self._resume_command(folder))
+        view = View(results, n_trials=s.n_trials, metric=asked["metric"])
+        relay = RelayProcess.for_study(folder.path, s.tracking)
+        loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)
+        state, reason, exit_code = "COMPLETE", None, 0
+        with _interruptible():
+            try:
+                try:
+                    loop.run()
+                    if results.counts["FAIL"]:
+                        state, reason, exit_code = "FAIL", f"{results.counts['FAIL']} trial(s) failed", 1
+                except SweepStopped as stopped:
+                    state, reason, exit_code = stopped.state, str(stopped), stopped.exit_code
+                except KeyboardInterrupt:
+                    state, reason, exit_code = "INTERRUPTED", "interrupted", 130
+                finally:
+                    loop.stop()
+                    view.close()
+            except KeyboardInterrupt:  # the second Ctrl-C: leave what is left to the nursery, which kills it
+                state, reason, exit_code = "INTERRUPTED", "interrupted twice", 130
+            self.slots.close()
+            try:
+                folder.end(state, reason)
+                results.write()
+                relay.finish_soon()
+                results.write_plots()
+                relay.finish(say)
+                results.learn_runs(relay.run_ids)
+                results.write()
+            except KeyboardInterrupt:
+                relay.kill()
+                exit_code = 130
+        results.show(state, reason, tracked=relay.address)
+        if exit_code:
+            self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
+            raise SystemExit(exit_code)
+
+    def _claim(self) -> StudyFolder:
+        s, hydra = self.settings, self.config.hydra
+        if s.study_name is not None:
+            safe_name(s.study_name)
+        written = str(OmegaConf.to_container(hydra, resolve=False)["sweep"]["dir"])  # type: ignore[call-overload, index]
+        unnamed = s.study_name is None and "hydra.sweeper.study_name" in written
+        fresh = unnamed or ("${now:" in written and "hydra.sweeper.study_name" not in written)
+        path = Path(str(hydra.sweep.dir))
+        folder = claim_folder(path.absolute(), fresh=fresh)
+        if folder.path != path.absolute():
+            with read_write(hydra), open_dict(hydra):
+                hydra.sweep.dir = str(folder.path)
+                hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder.path))}")
+        return folder
+
+    def _found_or_resume(self, folder: StudyFolder, found: dict[str, str]) -> dict[str, Any]:
+        s = self.settings
+        sampler = {k: v for k, v in describe(s.sampler).items() if k not in ("object", "target") and v is not None}
+        provenance = Provenance.here()
+        asked = {
+            "name": s.study_name or folder.path.name,
+            "app": str(self.config.hydra.job.name),
+            "command": command_line(),
+            "cwd": os.getcwd(),
+            "commit": provenance.commit,
+            "versions": provenance.versions,
+            "directions": list(s.direction),
+            "metric": self._metric_name(),
+            "sampler": {"seed": s.seed, **sampler},
+            "repeats": s.repeats,
+            "fixed": self.space.fixed,
+            "space": found,
+            "tracking": s.tracking if isinstance(s.tracking, dict) else {"uri": None, "experiment": None},
+        }
+        if folder.exists:
+            recorded = folder.read()
+            folder.check_same(asked, recorded)
+            folder.begin()
+            return recorded
+        provenance.write_diff(folder.path / "study.diff")
+        return folder.write(asked)
+
+    def _metric_name(self) -> str:
+        objective = OmegaConf.select(self.config, "objective", throw_on_missing=False)
+        return objective if isinstance(objective, str) else self.settings.monitor or "objective"
+
+    def _show_plan(self, found: dict[str, str], sampler: Any) -> None:
+        say(f"dry run: nothing is started. Space, {len(found)} parameter(s):")
+        for key, written in found.items():
+            print(f"  {key}: {written}")
+        size = self.space.size
+        total = min(self.settings.n_trials, (size or self.settings.n_trials) * self.settings.repeats)
+        say(f"{total} trials{'' if size is None else f' ({size} points in the space)'}, sampler {describe(self.settings.sampler)['name']}:")
+        if not isinstance(sampler, PlannedSampler):
+            print("  the sampler chooses them as results come in")
+            return
+        for number in range(total):
+            point = sampler.plan.point(number)
+            if point is None:
+                break
+            print(f"  {number:04d} {shlex.join(self.space.overrides(point))}")
+
+    def _resume_command(self, folder: StudyFolder) -> str:
+        name = self.settings.study_name
+        extra = []
+        if name is None:
+            here = os.path.relpath(folder.path)
+            if (Path("multirun") / folder.path.name) == Path(here) and "study_name" in str(
+                OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
+            ):
+                extra = [f"hydra.sweeper.study_name={folder.path.name}"]
+            else:
+                extra = [f"hydra.sweep.dir={_quoted(here)}"]
+        return command_line(extra=extra)
+
+
+def read_space(settings: Settings, composer: Composer, arguments: Sequence[str]) -> SearchSpace:
+    """Sort the command line and ``hydra.sweeper.params`` into fixed overrides and swept parameters."""
+    swept, fixed = {}, {}
+    sources = [(k, v, "hydra.sweeper.params") for k, v in settings.params.items()]
+    for argument in arguments:
+        override = composer.parse(argument)
+        if override.is_delete():
+            fixed[argument] = argument
+            continue
+        sources.append((override.get_key_element(), override.get_value_string(), "command line"))
+    for key, written, source in sources:  # the command line comes last, and wins
+        p = parameter(key, written, composer.parse, source)
+        bare = key.lstrip("+")
+        for table in (swept, fixed):
+            table.pop(bare, None)
+        if p is None:
+            fixed[bare] = f"{key}={written}"
+        else:
+            swept[bare] = p
+    return SearchSpace(composer, fixed=list(fixed.values()), swept=list(swept.values()), search=settings.search)
+
+
+def _quoted(path: str) -> str:
+    return "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop the sweep as Ctrl-C does."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,0 +1,62 @@
+"""From a config node with ``_target_`` to the object, with errors that name the key."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import Any
+
+import hydra.utils
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig
+
+from sweeper.errors import ConfigError, nearest
+
+
+def target(node: DictConfig, key: str) -> functools.partial[Any]:
+    """The callable that ``node`` at config key ``key`` names, with the node's values bound to it.
+
+    Raises ConfigError if it can't be imported or doesn't take one of the values.
+    """
+    if not isinstance(node, DictConfig) or node.get("_target_") is None:
+        raise ConfigError(
+            f"{key}._target_ must name a class or function, got {node}; choose a file of conf/{key}"
+        )
+    try:
+        bound = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
+    except InstantiationException as error:
+        reason = " ".join(str(error.__cause__ or error).split())
+        raise ConfigError(f"{key}._target_ must be importable, got {node._target_}: {reason}") from error
+    assert isinstance(bound, functools.partial)
+    try:
+        parameters = inspect.signature(bound.func).parameters
+    except ValueError:  # a builtin that tells nothing; calling it will
+        return bound
+    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        for name in bound.keywords:
+            if name not in parameters:
+                raise ConfigError(
+                    f"{key}.{name} is unknown to {node._target_}{nearest(name, parameters)}; remove it"
+                )
+    return bound
+
+
+def call(bound: functools.partial[Any], key: str, *args: Any, note: str = "", **given: Any) -> Any:
+    """Call what :func:`target` gave; a ValueError or TypeError becomes a ConfigError.
+
+    A message that begins with a parameter's name gets the key before it; others get ``note`` after them.
+    """
+    try:
+        return bound(*args, **given)
+    except ConfigError:
+        raise
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        known = message.split(" ", 1)[0] in bound.keywords
+        text = f"{key}.{message}" if known else f"{key}: {message}" + (f" ({note})" if note else "")
+        raise ConfigError(text) from error
+
+
+def instantiate(node: DictConfig, key: str, *args: Any, note: str = "", **given: Any) -> Any:
+    """:func:`target` and :func:`call` in one."""
+    return call(target(node, key), key, *args, note=note, **given)

@@ -1,0 +1,77 @@
+"""The checkpoint: written beside and renamed, refused for another config, set aside when torn."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import time
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sweeper.errors import ConfigError
+from sweeper.folder import CHECKPOINT
+
+log = logging.getLogger(__name__)
+
+TORN = (RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError)
+
+
+class Checkpoint:
+    """``checkpoint.pt`` of a trial folder, written at most every ``every_s`` seconds.
+
+    ``config`` (flat) says what the weights are of: a run with other values can't go on from them.
+    """
+
+    def __init__(self, folder: Path, *, every_s: float, config: Mapping[str, Any]) -> None:
+        self.path = folder / CHECKPOINT
+        self.every_s = every_s
+        self.config = dict(config)
+        self._written = time.monotonic()
+
+    def load(self, device: torch.device) -> dict[str, Any] | None:
+        """What :meth:`save` wrote last, None if nothing usable is there; ConfigError if of another config."""
+        if not self.path.exists():
+            return None
+        with open(self.path, "rb") as file:
+            whole = zipfile.is_zipfile(file)
+        try:
+            if not whole:
+                raise EOFError("no end of file mark")
+            held = torch.load(self.path, map_location=device, weights_only=True)
+            state, config = dict(held["state"]), dict(held["config"])
+        except TORN as error:
+            aside = self._set_aside()
+            reason = str(error).splitlines()[0]
+            log.warning("%s is torn (%s): moved to %s, training starts afresh", self.path, reason, aside.name)
+            return None
+        for key in sorted({*config, *self.config}):
+            then, now = config.get(key, "nothing"), self.config.get(key, "nothing")
+            if then != now:
+                raise ConfigError(
+                    f"{key} must be {then} as in {self.path}, got {now}; use another folder or move it"
+                )
+        return state
+
+    def save(self, state: Mapping[str, Any], *, now: bool) -> None:
+        """Write ``state`` if ``now`` or ``every_s`` seconds have passed since the last time."""
+        if not now and time.monotonic() - self._written < self.every_s:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            torch.save({"config": self.config, "state": dict(state)}, beside)
+            os.replace(beside, self.path)
+        finally:
+            beside.unlink(missing_ok=True)
+        self._written = time.monotonic()
+
+    def _set_aside(self) -> Path:
+        number = 0
+        while (aside := self.path.with_name(f"{self.path.name}.torn.{number}")).exists():
+            number += 1
+        return self.path.rename(aside)

@@ -1,0 +1,100 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.errors import ConfigError
+from sweeper.trial.checkpoint import Checkpoint
+from sweeper.trial.report import report
+from sweeper.trial.seeds import generator, seed_everything
+from sweeper.trial.setup import Setup
+from sweeper.trial.tasks import Task
+
+EVAL_BATCH = 512  # examples a forward pass in evaluation: bounds memory, does not change the result
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """Metrics of each epoch, the epoch (from 1) whose weights the model holds, and why it stopped early."""
+
+    history: list[dict[str, float]]
+    epoch: int
+    stopped: str | None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The metrics of the weights that the model holds."""
+        return self.history[self.epoch - 1]
+
+
+def fit(run: Setup, *, epochs: int, batch_size: int, checkpoint: Checkpoint) -> Fitted:
+    """Train ``run.model`` in place for ``epochs`` epochs, or until a regularizer stops it.
+
+    Goes on from the checkpoint if there is one, to the same bits as without the interruption.
+    Raises FloatingPointError as soon as a loss is no number.
+    """
+    run.regularizers.training_began(epochs)
+    history: list[dict[str, float]] = []
+    stopped: str | None = None
+    if (state := checkpoint.load(run.device)) is not None:
+        run.load_state_dict(state)
+        history, stopped = state["history"], state["stopped"]
+    if len(history) > epochs:
+        raise ConfigError(
+            f"stage.epochs must be >= {len(history)} as {checkpoint.path} has them, got {epochs}; raise it"
+        )
+
+    for epoch in range(len(history) + 1, epochs + 1):
+        if stopped:
+            break
+        metrics = {"train_loss": train_epoch(run, epoch, batch_size)}
+        metrics |= {f"val_{name}": value for name, value in evaluate(run.model, run.task, *run.val).items()}
+        require_finite(metrics, epoch)
+        history.append(metrics)
+        stopped = run.regularizers.epoch_ended(epoch, metrics, run.model)
+        report(step=epoch, **metrics)
+        last = epoch == epochs or stopped is not None
+        checkpoint.save({**run.state_dict(), "history": history, "stopped": stopped}, now=last)
+
+    restored = run.regularizers.training_ended(run.model)
+    return Fitted(history, restored or len(history), stopped)
+
+
+def train_epoch(run: Setup, epoch: int, batch_size: int) -> float:
+    """One pass, shuffled; the loss as it was minimised, its mean over the epoch weighted by example."""
+    model, optimizer, (inputs, targets) = run.model.train(), run.optimizer, run.train
+    seed_everything(run.seed, "epoch", epoch, device=run.device)
+    run.regularizers.epoch_began(run.seed, epoch, run.device)
+    order = torch.randperm(len(targets), generator=generator(run.seed, "order", epoch)).to(run.device)
+    total = torch.zeros((), device=run.device)
+    for batch in torch.split(order, batch_size):
+        batch_inputs, batch_targets = run.regularizers.change_batch(inputs[batch], targets[batch])
+        loss = run.loss(model(batch_inputs), batch_targets).mean()
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        total += loss.detach() * len(batch)
+    return total.item() / len(targets)  # the epoch's only wait for the device
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, task: Task, inputs: Tensor, targets: Tensor) -> dict[str, float]:
+    """``loss`` and the task's metric over all examples in eval mode, whatever the batch size (tip 10)."""
+    model.eval()
+    outputs = torch.cat([model(part) for part in torch.split(inputs, EVAL_BATCH)])
+    loss = task.losses(outputs, targets).double().mean().item()
+    return {"loss": loss, task.metric: task.score(outputs, targets)}
+
+
+def require_finite(metrics: dict[str, float], epoch: int) -> None:
+    """Raise FloatingPointError for the first metric that is no finite number."""
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            raise FloatingPointError(
+                f"{name} is {value} at epoch {epoch}; lower optimizer.lr, or check inputs and loss"
+            )

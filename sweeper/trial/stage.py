@@ -1,0 +1,27 @@
+"""Stages by name: ``stage=<name>`` picks a function of the config, given by its file in ``conf/stage``.
+
+A new stage is two files: a function ``f(cfg, *, …)`` of the config and its own settings, and the YAML file
+whose ``_target_`` names it.
+"""
+
+from __future__ import annotations
+
+from omegaconf import DictConfig
+
+from sweeper.space_node import without_space
+from sweeper.trial.build import target
+from sweeper.trial.data import load
+
+
+def run(cfg: DictConfig) -> float:
+    """Run the stage that ``cfg.stage`` names and return its objective."""
+    cfg = without_space(cfg)
+    value: float = target(cfg.stage, "stage")(cfg)
+    return value
+
+
+def preload(cfg: DictConfig) -> None:
+    """Do once what trials of this config would each do, import and read data; a parent calls it to fork."""
+    cfg = without_space(cfg)
+    target(cfg.stage, "stage")
+    load(cfg.data)

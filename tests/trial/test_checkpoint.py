@@ -1,0 +1,63 @@
+import logging
+
+import pytest
+import torch
+
+from sweeper.errors import ConfigError
+from sweeper.trial.checkpoint import Checkpoint
+
+CPU = torch.device("cpu")
+CONFIG = {"optimizer.lr": 0.1, "seed": 0}
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({"weights": torch.arange(3), "epoch": 2}, now=True)
+    state = Checkpoint(tmp_path, every_s=30, config=CONFIG).load(CPU)
+    assert state["epoch"] == 2
+    assert torch.equal(state["weights"], torch.arange(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+def test_nothing_there_is_a_fresh_start(tmp_path):
+    assert Checkpoint(tmp_path / "new", every_s=30, config=CONFIG).load(CPU) is None
+
+
+@pytest.mark.parametrize(("every_s", "written"), [(0, True), (1000, False)])
+def test_is_written_at_most_every_so_many_seconds(tmp_path, every_s, written):
+    checkpoint = Checkpoint(tmp_path, every_s=every_s, config=CONFIG)
+    checkpoint.save({}, now=False)
+    assert checkpoint.path.exists() is written
+
+
+@pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
+def test_a_torn_one_is_set_aside_and_said(tmp_path, caplog, kept):
+    checkpoint = Checkpoint(tmp_path, every_s=30, config=CONFIG)
+    for number in range(2):
+        checkpoint.save({"weights": torch.arange(1000)}, now=True)
+        whole = checkpoint.path.read_bytes()
+        torn = whole[: int(kept * len(whole)) if kept < 1 else kept]
+        checkpoint.path.write_bytes(torn)
+        with caplog.at_level(logging.WARNING):
+            assert checkpoint.load(CPU) is None
+        assert (tmp_path / f"checkpoint.pt.torn.{number}").read_bytes() == torn
+        assert "is torn" in caplog.text
+
+
+def test_another_config_is_refused_by_key(tmp_path):
+    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({}, now=True)
+    other = Checkpoint(tmp_path, every_s=30, config={**CONFIG, "optimizer.lr": 0.2})
+    with pytest.raises(
+        ConfigError, match=r"optimizer.lr must be 0.1 as in .*checkpoint.pt, got 0.2; use another"
+    ):
+        other.load(CPU)
+
+
+def test_one_damaged_inside_is_set_aside(tmp_path):
+    checkpoint = Checkpoint(tmp_path, every_s=30, config=CONFIG)
+    checkpoint.save({"weights": torch.arange(1000)}, now=True)
+    whole = bytearray(checkpoint.path.read_bytes())
+    start = whole.index(b"data.pkl") + 8
+    whole[start : start + 200] = b"\xff" * 200
+    checkpoint.path.write_bytes(whole)
+    assert checkpoint.load(CPU) is None
+    assert (tmp_path / "checkpoint.pt.torn.0").read_bytes() == whole
