@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +14,12 @@ from sweeper.errors import ConfigError
 
 def sync(args: argparse.Namespace) -> int:
     """Bring a study's or a run's folder to MLflow; what is there already stays as it is."""
-    from sweeper.study.relay import sync as sync_folder
+    from sweeper.study.mlflow_store import import_lean
+    from sweeper.study.record import require_study
+    from sweeper.study.relay import run
 
+    uri = args.tracking_uri
+    import_lean(uri, require_study(args.folder).uri, os.environ.get("MLFLOW_TRACKING_URI"))
     last: dict[str, Any] = {}
 
     def say(line: dict[str, Any]) -> None:
@@ -22,11 +27,9 @@ def sync(args: argparse.Namespace) -> int:
         if "error" in line:
             print(line["error"], file=sys.stderr)
 
-    code = sync_folder(args.folder, args.tracking_uri, args.experiment, say, args.give_up_s)
-    if code in (0, 1):
-        print(
-            f"{last.get('runs', 0)} of {last.get('of', 0)} runs have ended and are in MLflow: {last['address']}"
-        )
+    code = run(args.folder, uri, args.experiment, say, None, args.give_up_s)
+    if "runs" in last:
+        print(f"{last['runs']} of {last['of']} runs are in MLflow with their end; compare: {last['address']}")
     return code
 
 

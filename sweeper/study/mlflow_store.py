@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -78,24 +78,38 @@ def masked(text: str) -> str:
     return re.sub(r"(://[^\s:/@]*):[^\s]*@", r"\1:***@", text)
 
 
+def one_line(error: BaseException) -> str:
+    """An error's message without its line ends and passwords."""
+    return masked(" ".join(str(error).split()))[:500] or type(error).__name__
+
+
 @contextmanager
 def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock on a file, which dies with its process; ``waiting`` is called if another holds it."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    """Hold the lock on a file, which dies with its process; ``waiting`` is called if another holds it.
+
+    Where the file system knows no locks or the folder can't be written, there is none.
+    """
+    fd = None
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(fd, fcntl.LOCK_EX)
+        with suppress(PermissionError):
+            fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(fd, fcntl.LOCK_EX)
+            except OSError:
+                pass
         yield
     finally:
-        os.close(fd)
+        if fd is not None:
+            os.close(fd)
 
 
 def is_refusal(error: Exception) -> bool:
-    """Whether MLflow will say the same again, however often it is asked."""
-    return getattr(error, "error_code", None) in REFUSED
+    """Whether the same will happen again, however often it is tried: MLflow's no, or a malformed record."""
+    malformed = isinstance(error, LookupError | TypeError | AttributeError)
+    return malformed or getattr(error, "error_code", None) in REFUSED
 
 
 @dataclass

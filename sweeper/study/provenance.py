@@ -7,7 +7,6 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,9 +52,17 @@ def _git(*arguments: str) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def command_line(extra: Sequence[str] = ()) -> str:
-    """The command that started this process, as one would type it, with ``extra`` overrides at the end."""
-    main = sys.modules.get("__main__")
-    spec = getattr(main, "__spec__", None)
-    program = ["-m", spec.name.removesuffix(".__main__")] if spec is not None else sys.argv[:1]
-    return shlex.join(["python", *program, *sys.argv[1:], *extra])
+def program() -> list[str]:
+    """How this process was started, without its arguments: ``python train.py`` or ``python -m package``."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return ["python", *(["-m", spec.name.removesuffix(".__main__")] if spec is not None else sys.argv[:1])]
+
+
+def command_line(**overrides: object) -> str:
+    """The command that started this process, as one would type it, with some ``overrides`` replaced or added.
+
+    Dots of a key are written as ``__``: ``command_line(hydra__sweeper__n_trials=100)``.
+    """
+    given = {key.replace("__", "."): value for key, value in overrides.items()}
+    kept = [a for a in sys.argv[1:] if a.partition("=")[0] not in given]
+    return shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())])

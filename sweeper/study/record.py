@@ -169,13 +169,14 @@ class Trials:
     def submitted(self) -> Iterator[Trial]:
         """Read what the ledger has gained; each trial that it newly names, or names again."""
         for line in self._ledger.read():
-            number, attempt = line["number"], line.get("attempt", 0)
-            trial = self.known.get(number)
-            if trial is None:
+            if not {"number", "attempt", "folder", "time"} <= line.keys():
+                continue
+            number = line["number"]
+            if number not in self.known:
                 folder = self.study.folder / line["folder"]
-                trial = Trial(number, folder, line.get("params") or {}, line["time"])
-                self.known[number] = trial
-            trial.attempt = max(trial.attempt, attempt)
+                self.known[number] = Trial(number, folder, line.get("params") or {}, line["time"])
+            trial = self.known[number]
+            trial.attempt = max(trial.attempt, line["attempt"])
             yield trial
 
 

@@ -14,10 +14,18 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End, replace
-from sweeper.study.provenance import command_line
+from sweeper.study.provenance import command_line, program
 from sweeper.study.samplers import pareto_or_best
-from sweeper.study.search import SearchSpace
 from sweeper.study.study_folder import RESULTS, StudyFolder
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """Writes text of several lines as a block that a person can read."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
 
 BEST = 5  # trials listed for a single direction
 WRITE_EVERY_S = 1.0
@@ -27,13 +35,13 @@ class Results:
     """Counts, best trials and failures of one study; reads Optuna's record once and is told of each end."""
 
     def __init__(
-        self, folder: StudyFolder, study: Study, space: SearchSpace, asked: Mapping[str, Any], *, resume: str
+        self, folder: StudyFolder, study: Study, asked: Mapping[str, Any], *, n_trials: int, resume: dict[str, object]
     ) -> None:
         self.folder = folder
         self.study = study
-        self.space = space
         self.asked = asked
-        self.resume = resume
+        self.n_trials = n_trials
+        self.resume = resume  # the overrides that make the same command find this study again
         self.failures: dict[int, dict[str, Any]] = {}
         self._paths = {n: s.folder for n, s in folder.submissions().items()}
         self._params = {n: s.params for n, s in folder.submissions().items()}
@@ -78,7 +86,6 @@ class Results:
         submitted = self.folder.submissions().get(number) if number not in self._overrides else None
         if submitted is not None:
             self._overrides[number] = submitted.overrides
-        program = command_line().split(" -m ")[0] if " -m " in command_line() else "python " + command_line().split(" ")[1]
         values = list(trial.values)
         return {
             "number": number,
@@ -86,7 +93,7 @@ class Results:
             "params": dict(self._params.get(number, trial.params)),
             "folder": str(self.folder.path / self._paths.get(number, "")),
             "mlflow_run_id": self._runs.get(number),
-            "command": f"{program} {shlex.join(self._overrides.get(number, []))}".rstrip(),
+            "command": shlex.join([*program(), *self._overrides.get(number, [])]),
         }
 
     def write_if_due(self) -> None:
@@ -97,10 +104,10 @@ class Results:
         """Write ``optimization_results.yaml``: hydra-optuna-sweeper's keys first, then ours."""
         best = self.best()
         if len(self.asked["directions"]) > 1:
-            peers: dict[str, Any] = {"solutions": [{"params": b["params"], "values": b["values"]} for b in best]}
+            peers: dict[str, Any] = {"solutions": [{"params": dict(b["params"]), "values": list(b["values"])} for b in best]}
         else:
             first = best[0] if best else {"params": {}, "value": None}
-            peers = {"best_params": first["params"], "best_value": first["value"]}
+            peers = {"best_params": dict(first["params"]), "best_value": first["value"]}
         content = {
             "name": "optuna",
             **peers,
@@ -110,10 +117,9 @@ class Results:
             "counts": dict(self.counts),
             "best_trials": best,
             "failed_trials": list(self.failures.values()),
-            "resume": self.resume,
+            "resume": command_line(**self.resume),
         }
-        dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-        text = yaml.dump(content, Dumper=dumper, sort_keys=False, allow_unicode=True, width=1000)
+        text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
         replace(self.folder.path / RESULTS, text)
         self._written, self._dirty = time.monotonic(), False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 from collections.abc import Iterator, Sequence
@@ -78,8 +79,8 @@ class Sweep:
 
     def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
         s = self.settings
-        results = Results(folder, study, self.space, asked, resume=self._resume_command(folder))
-        view = View(results, n_trials=s.n_trials, metric=asked["metric"])
+        results = Results(folder, study, asked, n_trials=s.n_trials, resume=self._resume_command(folder))
+        view = View(results)
         relay = RelayProcess.for_study(folder.path, s.tracking)
         loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)
         state, reason, exit_code = "COMPLETE", None, 0
@@ -120,8 +121,7 @@ class Sweep:
         if s.study_name is not None:
             safe_name(s.study_name)
         written = str(OmegaConf.to_container(hydra, resolve=False)["sweep"]["dir"])  # type: ignore[call-overload, index]
-        unnamed = s.study_name is None and "hydra.sweeper.study_name" in written
-        fresh = unnamed or ("${now:" in written and "hydra.sweeper.study_name" not in written)
+        fresh = "${now:" in written and (s.study_name is None or not self._names_folder())
         path = Path(str(hydra.sweep.dir))
         folder = claim_folder(path.absolute(), fresh=fresh)
         if folder.path != path.absolute():
@@ -177,18 +177,17 @@ class Sweep:
                 break
             print(f"  {number:04d} {shlex.join(self.space.overrides(point))}")
 
-    def _resume_command(self, folder: StudyFolder) -> str:
-        name = self.settings.study_name
-        extra = []
-        if name is None:
-            here = os.path.relpath(folder.path)
-            if (Path("multirun") / folder.path.name) == Path(here) and "study_name" in str(
-                OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
-            ):
-                extra = [f"hydra.sweeper.study_name={folder.path.name}"]
-            else:
-                extra = [f"hydra.sweep.dir={_quoted(here)}"]
-        return command_line(extra=extra)
+    def _resume_command(self, folder: StudyFolder) -> dict[str, object]:
+        """The overrides that make the same command find this study again."""
+        if self.settings.study_name is None and self._names_folder():
+            return {"hydra__sweeper__study_name": folder.path.name}
+        if self.settings.study_name is not None and self._names_folder():
+            return {}
+        return {"hydra__sweep__dir": _quoted(os.path.relpath(folder.path))}
+
+    def _names_folder(self) -> bool:
+        """True if the config names the sweep's folder after ``study_name``, as ours does."""
+        return "hydra.sweeper.study_name" in str(OmegaConf.to_container(self.config.hydra.sweep, resolve=False))
 
 
 def read_space(settings: Settings, composer: Composer, arguments: Sequence[str]) -> SearchSpace:
@@ -214,6 +213,8 @@ def read_space(settings: Settings, composer: Composer, arguments: Sequence[str])
 
 
 def _quoted(path: str) -> str:
+    if re.fullmatch(r"[\w./-]+", path, re.ASCII):
+        return path
     return "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End
+from sweeper.study.provenance import command_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,10 +46,10 @@ class View:
 
     live: Any = None
 
-    def __init__(self, results: Results, *, n_trials: int, metric: str) -> None:
+    def __init__(self, results: Results) -> None:
         self.results = results
-        self.n_trials = n_trials
-        self.metric = metric
+        self.n_trials = results.n_trials
+        self.metric = results.asked["metric"]
         self._ended = 0
         self._began = time.monotonic()
         self._best: dict[str, Any] | None = None
@@ -148,7 +149,7 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
         console.print(table)
     if results.failures:
         failed = Table(title="failed", title_justify="left", title_style="bold red", box=None, padding=(0, 2, 0, 0))
-        for name in ("trial", "reason", "log"):
+        for name in ("trial", "reason", "folder"):
             failed.add_column(name, header_style="dim", overflow="fold")
         for f in list(results.failures.values())[:10]:
             failed.add_row(f"{f['number']:04d}", _escape(f["reason"]), _escape(os.path.relpath(f["folder"])))
@@ -165,9 +166,11 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
         print(f"rerun    {best[0]['command']}")
     if tracked is not None:
         print(f"compare  {tracked}")
-    verb = "resume " if state == "INTERRUPTED" else "extend "
-    more = results.resume if state == "INTERRUPTED" else f"{results.resume} hydra.sweeper.n_trials=<more>"
-    print(f"{verb}  {more}", flush=True)
+    if state == "INTERRUPTED":
+        print(f"resume   {command_line(**results.resume)}", flush=True)
+    else:
+        more = results.n_trials * 2
+        print(f"extend   {command_line(**results.resume, hydra__sweeper__n_trials=more)}", flush=True)
 
 
 def _duration(seconds: float) -> str:

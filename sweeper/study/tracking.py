@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -212,6 +213,7 @@ def _present(tags: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value)[:TAG_CHARS] for key, value in tags.items() if value is not None}
 
 
+@cache  # a name comes back at every step
 def _key(name: str) -> str:
     """A name that MLflow takes: its characters, no path that would resolve to another, 250 at most."""
     path = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name.lstrip("+")))

@@ -46,7 +46,7 @@ class Checkpoint:
             state, config = dict(held["state"]), dict(held["config"])
         except TORN as error:
             aside = self._set_aside()
-            reason = str(error).splitlines()[0]
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             log.warning("%s is torn (%s): moved to %s, training starts afresh", self.path, reason, aside.name)
             return None
         for key in sorted({*config, *self.config}):

@@ -17,7 +17,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt
+from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path
 from sweeper.space_node import without_space
 
 _current: Attempt | None = None
@@ -119,12 +119,21 @@ class Recorded:
             if not attempt.ended:
                 attempt.end(state, None, reason)
             if not isinstance(error, (Pruned, KeyboardInterrupt)):
-                traceback.print_exc()  # into the trial's own log
+                _leave_traceback(attempt)
             if isinstance(error, SystemExit):
                 raise TrialExit(reason) from error
             raise
         finally:
             _current = outer
+
+
+def _leave_traceback(attempt: Attempt) -> None:
+    """Into the trial's own log: its stderr where a launcher redirects that, else a file beside the events."""
+    path = output_path(attempt.folder, attempt.number)
+    if path.exists():
+        traceback.print_exc()
+    else:
+        path.write_text(traceback.format_exc(), encoding="utf-8")
 
 
 def describe(error: BaseException) -> tuple[str, str]:

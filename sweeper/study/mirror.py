@@ -1,0 +1,136 @@
+"""One study in one MLflow store: what was found there, brought to what the folders say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sweeper.study.mlflow_store import Store, Stored, Target, is_refusal, one_line
+from sweeper.study.record import Study, Trial, Trials, read_study_end
+from sweeper.study.study_folder import RESULTS, STUDY
+from sweeper.study.tracking import RUNNING, TRIAL, Run, study_run, trial_run
+
+PROGRESS_S = 0.5
+
+Say = Callable[[dict[str, Any]], None]
+
+
+class Mirror:
+    """One connection to the store and what it was found to hold; thrown away on trouble."""
+
+    def __init__(self, study: Study, target: Target, say: Say, refused: set[int | None]) -> None:
+        self.study = study
+        self.say = say
+        self.refused = refused  # trials whose record MLflow will not take
+        self.store = Store(target)
+        self.trials = Trials(study)
+        self.open: dict[int | None, Trial] = {}
+        self.runs: dict[int | None, Stored] = {}
+        self.parent: Stored | None = None
+        self.brought = 0  # runs changed in this life
+        self.last_time = study.started
+        self._progress, self._progress_at = (-1, -1), 0.0
+        for stored in self.store.runs(study.id):
+            number_tag = stored.tags.get(TRIAL)
+            if number_tag is None and not study.lone:
+                self.parent = self.parent or stored
+            else:
+                self.runs.setdefault(None if number_tag is None else int(number_tag), stored)
+        self._say_parent()
+        for number in self.runs:
+            self._say_run(number)
+
+    def catch_up(self, *, live: bool) -> bool:
+        """Bring everything that the folders have gained; True if there was something.
+
+        Not ``live`` means that no more will come: what has no end by then was interrupted.
+        """
+        before = self.brought
+        ended = None if live else read_study_end(self.study.folder)
+        running = live or (ended is not None and ended["state"] == RUNNING)  # a detached study's jobs go on
+        for trial in self.trials.submitted():
+            self._open(trial)
+        if not self.study.lone and (live or self.parent is None):
+            self._bring_parent(study_run(self.study, None, self.last_time, live=True))
+        for trial in list(self.open.values()):
+            self._bring_trial(trial, live=running)
+        if not self.study.lone and not live:
+            self._bring_parent(study_run(self.study, ended, self.last_time, live=False))
+        self._say_progress(now=not live)
+        return self.brought > before
+
+    def _open(self, trial: Trial) -> None:
+        stored = self.runs.get(trial.number)
+        if stored is not None:
+            trial.relayed = stored.relayed()
+            if not self.study.lone and stored.is_final(trial):
+                self.last_time = max(self.last_time, (stored.end_ms or 0) / 1000)
+                return
+        self.open[trial.number] = trial
+
+    def _bring_trial(self, trial: Trial, *, live: bool) -> None:
+        number = trial.number
+        try:
+            trial.read()
+            run = trial_run(self.study, trial, self.parent_id, live=live)
+            if run is not None and number not in self.refused:
+                known = number in self.runs
+                self.runs[number] = self._bring(run, self.runs.get(number), trial.folder)
+                if not known:
+                    self._say_run(number)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            self.refused.add(number)
+            self.say({"error": f"the record of trial {number} can't be tracked: {one_line(error)}"})
+        self.last_time = max(self.last_time, trial.last_time)
+        for seen in trial.seen.values():
+            seen.fresh.clear()
+        if trial.settled and not self.study.lone:
+            trial.seen.clear()  # a later attempt reads it anew; ten thousand configs need not stay in memory
+            del self.open[number]
+        self._say_progress()
+
+    def _bring_parent(self, run: Run) -> None:
+        folder, first = self.study.folder, self.parent is None
+        files = [STUDY] if first else []
+        if run.status != RUNNING:
+            files += [RESULTS, *sorted(f"plots/{path.name}" for path in folder.glob("plots/*.html"))]
+        self.parent = self._bring(replace(run, artifacts=files), self.parent, folder)
+        if first:
+            self._say_parent()
+
+    def _bring(self, run: Run, stored: Stored | None, folder: Path) -> Stored:
+        if stored is not None and stored.holds(run):
+            return stored
+        stored = self.store.bring(run, stored, folder)
+        self.brought += 1
+        return stored
+
+    @property
+    def parent_id(self) -> str | None:
+        """The study's own run; None for a run outside a sweep."""
+        return self.parent.run_id if self.parent else None
+
+    def _say_parent(self) -> None:
+        store = self.store
+        self.say(
+            {"address": store.address, "experiment_id": store.experiment_id, "parent_run_id": self.parent_id}
+        )
+
+    def _say_run(self, number: int | None) -> None:
+        which = {} if number is None else {"trial": number}
+        self.say({**which, "run_id": self.runs[number].run_id})
+
+    def _say_progress(self, *, now: bool = False) -> None:
+        if not now and time.monotonic() - self._progress_at < PROGRESS_S:
+            return
+        known = self.trials.known
+        ended = sum(number in known and stored.status != RUNNING for number, stored in self.runs.items())
+        if self._progress != (ended, len(known)):
+            self._progress = (ended, len(known))
+            self.say({"runs": ended, "of": len(known)})
+        self._progress_at = time.monotonic()

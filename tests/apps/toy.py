@@ -1,0 +1,65 @@
+"""An outside Hydra app without torch: a quadratic, and on request every way a trial can go wrong."""
+
+import math
+import os
+import signal
+import sys
+import time
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+import sweeper
+
+
+OmegaConf.register_new_resolver("double", lambda v: 2 * v)
+ConfigStore.instance().store(
+    name="config", node={"x": 0.5, "y": 0.0, "mode": "ok", "doubled": "${double:${x}}", "sleep": 0.0, "steps": 0}
+)
+
+
+def grow() -> None:
+    kept = []
+    while True:
+        kept.append(bytearray(b"x" * 2**24))
+
+
+@hydra.main(version_base="1.3", config_path=None, config_name="config")
+def main(cfg):
+    value = (cfg.x - 0.3) ** 2 + cfg.y**2
+    assert cfg.doubled == 2 * cfg.x
+    for step in range(cfg.steps):
+        sweeper.report(step=step, loss=value + 1 / (step + 1))
+        time.sleep(cfg.sleep)
+    if not cfg.steps:
+        time.sleep(cfg.sleep)
+    match cfg.mode:
+        case "diverge":
+            return math.nan
+        case "raise":
+            raise RuntimeError("the weights exploded")
+        case "exit":
+            sys.exit(3)
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "memory":
+            grow()
+        case "print":
+            for _ in range(100):
+                print("x" * 1_000_000)
+        case "hang":
+            time.sleep(3600)
+        case "none":
+            return None
+        case "orphan":
+            if os.fork() == 0:
+                os.setsid()
+                time.sleep(3600)
+        case "two":
+            return value, -value
+    return value
+
+
+if __name__ == "__main__":
+    main()

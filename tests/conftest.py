@@ -1,0 +1,81 @@
+"""What the tests share: running apps as a person does, in a folder of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+APPS = ROOT / "tests" / "apps"
+
+
+class Run:
+    """A finished command: ``code``, ``out`` (stdout), ``err`` (stderr), and the folder it ran in."""
+
+    def __init__(self, code: int, out: str, err: str, cwd: Path) -> None:
+        self.code, self.out, self.err, self.cwd = code, out, err, cwd
+
+    @property
+    def both(self) -> str:
+        return self.out + self.err
+
+    def __repr__(self) -> str:
+        return f"exit {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+def environment(**extra: str) -> dict[str, str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("HYDRA", "MLFLOW", "PYTEST"))}
+    return {**env, "PYTHONWARNINGS": "default", "COLUMNS": "140", **extra}
+
+
+def start(app: str | Path, *arguments: str, cwd: Path, **env: str) -> subprocess.Popen[str]:
+    path = app if isinstance(app, Path) else APPS / app
+    return subprocess.Popen(
+        [sys.executable, str(path), *arguments],
+        cwd=cwd,
+        env=environment(**env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    """Run an app of ``tests/apps`` (or any path) to its end in a fresh folder."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run_(app: str | Path, *arguments: str, cwd: Path = tmp_path, timeout: float = 120, **env: str) -> Run:
+        process = start(app, *arguments, cwd=cwd, **env)
+        started.append(process)
+        out, err = process.communicate(timeout=timeout)
+        return Run(process.returncode, out, err, cwd)
+
+    yield run_
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def processes_with(text: str) -> list[int]:
+    """Process ids whose command line or working folder mentions ``text``."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                command = (entry / "cmdline").read_bytes().decode("utf-8", "replace")
+                where = os.readlink(entry / "cwd")
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if state != "Z" and (text in command or text in where):
+                found.append(int(entry.name))
+    return found

@@ -1,0 +1,143 @@
+"""A study survives its orchestrator: kill it anywhere, run the same command, and it ends as if undisturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import processes_with, start
+from tests.study.test_failures import results, study
+
+SWEEP = ("-m", "hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweeper.tracking=null", "hydra.sweep.dir=s")
+SPACE = ("x=uniform(0,1)", "y=loguniform(1e-3,1)")
+
+
+def params(folder: Path) -> set[tuple]:
+    return {tuple(sorted(t.params.items())) for t in study(folder).trials}
+
+
+def test_kill_9_at_ten_random_moments(run, tmp_path):
+    command = ("toy.py", *SWEEP, *SPACE, "sleep=0.05", "hydra.sweeper.n_trials=60")
+    moments = random.Random(4)
+    for _ in range(10):
+        process = start(*command, cwd=tmp_path)
+        time.sleep(moments.uniform(0.6, 1.8))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    done = run(*command)
+    assert done.code == 0, done
+    trials = study(tmp_path / "s").trials
+    assert [t.number for t in trials] == list(range(60))
+    assert all(t.state.name == "COMPLETE" for t in trials)
+    for trial in trials:
+        ends = [
+            event["values"][0]
+            for path in sorted((tmp_path / "s" / str(trial.number)).glob("events.*.jsonl"))
+            for event in map(json.loads, path.read_text().splitlines())
+            if event["event"] == "end"
+        ]
+        assert ends and set(ends) == {trial.value}
+    undisturbed = run(*command[:-1], "hydra.sweeper.n_trials=60", "hydra.sweep.dir=t")
+    assert undisturbed.code == 0
+    assert params(tmp_path / "s") == params(tmp_path / "t")
+    assert processes_with(str(tmp_path)) == []
+
+
+def test_one_slot_and_four_draw_the_same(run, tmp_path):
+    for slots in (1, 4):
+        done = run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=20", f"hydra.sweeper.n_jobs={slots}", f"hydra.sweep.dir=n{slots}")
+        assert done.code == 0, done
+    assert params(tmp_path / "n1") == params(tmp_path / "n4")
+
+
+def test_ctrl_c_stops_cleanly_and_names_the_command_that_resumes(run, tmp_path):
+    command = ("toy.py", *SWEEP, *SPACE, "sleep=0.5", "hydra.sweeper.n_trials=6")
+    process = start(*command, cwd=tmp_path)
+    while not list(tmp_path.glob("s/*/events.0.jsonl")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    assert "resume" in out and "Traceback" not in err
+    states = {t.state.name for t in study(tmp_path / "s").trials}
+    assert "RUNNING" in states and "FAIL" not in states
+    ends = [json.loads(p.read_text().splitlines()[-1]) for p in tmp_path.glob("s/*/events.0.jsonl")]
+    assert "INTERRUPTED" in {e.get("state") for e in ends}
+    done = run(*command)
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 6, "PRUNED": 0, "FAIL": 0}
+
+
+def test_n_trials_is_the_total_and_extends(run, tmp_path):
+    assert run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=4").code == 0
+    first = params(tmp_path / "s")
+    assert run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=7").code == 0
+    assert len(params(tmp_path / "s")) == 7 and first < params(tmp_path / "s")
+
+
+def test_another_space_is_refused_and_the_difference_shown(run, tmp_path):
+    assert run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=2").code == 0
+    before = (tmp_path / "s" / "study.journal").read_bytes()
+    done = run("toy.py", *SWEEP, "x=uniform(0,2)", SPACE[1], "hydra.sweeper.n_trials=4")
+    assert done.code == 1
+    assert "x: uniform(0,1) → uniform(0,2)" in done.err and "Traceback" not in done.err
+    assert (tmp_path / "s" / "study.journal").read_bytes() == before
+
+
+def test_a_second_orchestrator_on_a_folder_is_refused(run, tmp_path):
+    command = ("toy.py", *SWEEP, *SPACE, "sleep=2", "hydra.sweeper.n_trials=2")
+    first = start(*command, cwd=tmp_path)
+    while not list(tmp_path.glob("s/*/events.0.jsonl")):
+        time.sleep(0.05)
+    second = run(*command)
+    assert second.code == 1 and "one orchestrator at a time" in second.err and str(first.pid) in second.err
+    first.communicate(timeout=30)
+    assert first.returncode == 0
+
+
+def test_two_sweeps_in_the_same_second_get_folders_of_their_own(tmp_path):
+    command = ("toy.py", *[a for a in SWEEP if "sweep.dir" not in a], "hydra.sweep.dir=multirun/${now:%Y-%m-%d}", *SPACE, "hydra.sweeper.n_trials=3")
+    both = [start(*command, cwd=tmp_path) for _ in range(2)]
+    for process in both:
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == 0, out + err
+    folders = sorted(p.parent for p in tmp_path.glob("multirun/*/study.yaml"))
+    assert len(folders) == 2
+    for folder in folders:
+        assert len(study(folder).trials) == 3
+
+
+@pytest.mark.parametrize("name", ["a study", "étude ☂", "it's=odd, [really]"])
+def test_odd_paths(run, tmp_path, name):
+    where = tmp_path / name
+    where.mkdir()
+    quoted = "'" + name.replace("'", "\\'") + "'"
+    done = run("toy.py", *SWEEP[:-1], f"hydra.sweep.dir={quoted}", *SPACE, "hydra.sweeper.n_trials=3", cwd=where)
+    assert done.code == 0, done
+    assert results(where / name)["counts"]["COMPLETE"] == 3
+    rerun = next(line for line in done.out.splitlines() if line.startswith("rerun"))
+    assert "x=" in rerun
+
+
+def test_a_torn_journal_line_is_set_aside(run, tmp_path):
+    assert run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=2").code == 0
+    with open(tmp_path / "s" / "study.journal", "ab") as journal:
+        journal.write(b'{"op_code": 4, "worker')
+    done = run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=4")
+    assert done.code == 0, done
+    assert len(study(tmp_path / "s").trials) == 4
+    assert b"op_code" in (tmp_path / "s" / "study.journal.torn").read_bytes()
+
+
+def test_study_yaml_says_what_was_asked(run, tmp_path):
+    assert run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=2").code == 0
+    asked = yaml.safe_load((tmp_path / "s" / "study.yaml").read_text())
+    assert asked["space"] == {"x": "uniform(0,1)", "y": "loguniform(1e-3,1)"}
+    assert asked["directions"] == ["minimize"] and asked["sampler"]["name"] == "RandomSampler"
