@@ -63,6 +63,7 @@ def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     for process in started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 def processes_with(text: str) -> list[int]:

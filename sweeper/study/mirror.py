@@ -42,6 +42,8 @@ class Mirror:
         self._say_parent()
         for number in self.runs:
             self._say_run(number)
+        for trial in self.trials.known.values():
+            self._open(trial)
 
     def catch_up(self, *, live: bool) -> bool:
         """Bring everything that the folders have gained; True if there was something.

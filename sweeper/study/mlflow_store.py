@@ -10,7 +10,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -108,7 +108,7 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
 
 def is_refusal(error: Exception) -> bool:
     """Whether the same will happen again, however often it is tried: MLflow's no, or a malformed record."""
-    malformed = isinstance(error, LookupError | TypeError | AttributeError)
+    malformed = isinstance(error, LookupError | TypeError | AttributeError | ArithmeticError)
     return malformed or getattr(error, "error_code", None) in REFUSED
 
 
@@ -158,13 +158,17 @@ class Store:
         for name in ("mlflow", "alembic", "urllib3"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the relay reports what they would
         self.target = target
-        self.client = MlflowClient(target.uri)
-        if target.database is not None:
-            target.database.parent.mkdir(parents=True, exist_ok=True)
-            # The first opening migrates for seconds, and two at once break each other.
-            with locked(target.database.with_name(target.database.name + ".lock")):
-                self.experiment_id = self._experiment()
-        else:
+        database = target.database
+        if database:
+            database.parent.mkdir(parents=True, exist_ok=True)
+        with locked(database.with_name(f"{database.name}.lock")) if database else nullcontext():
+            if database and not database.exists():
+                # Made for seconds by forty migrations, which break if two run at once or one is killed.
+                beside = database.with_name(f".{database.name}.new")
+                beside.unlink(missing_ok=True)
+                MlflowClient(f"sqlite:///{beside}")._tracking_client.store.engine.dispose()
+                os.replace(beside, database)
+            self.client = MlflowClient(target.uri)
             self.experiment_id = self._experiment()
         # log_batch and update_run_info of the store itself: the client's versions first read the run back.
         self._store = self.client._tracking_client.store

@@ -34,7 +34,7 @@ from sweeper.study.record import read_study
 
 LOCK = "relay.lock"
 POLL_S = (0.5, 2.0)  # between looks at the folders: when something came, when nothing does
-RETRY_S = (0.5, 30.0)  # between tries at a store in trouble, doubling
+RETRY_S = (0.5, 5.0)  # between tries at a store in trouble, doubling
 GIVE_UP_S = 30.0
 
 
@@ -83,7 +83,7 @@ def follow(connect: Callable[[], Mirror | None], say: Say, orders: Orders | None
             mirror = None
             if not live and time.monotonic() - failing_since > give_up_s:
                 return False
-            pause_s = min(pause_s * 2, RETRY_S[1] if live else RETRY_S[1] / 10)
+            pause_s = min(pause_s * 2, RETRY_S[1])
         if orders is None or not live:
             time.sleep(pause_s)
         elif orders.ended(pause_s):

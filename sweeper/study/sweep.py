@@ -84,7 +84,7 @@ class Sweep:
         relay = RelayProcess.for_study(folder.path, s.tracking)
         loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)
         state, reason, exit_code = "COMPLETE", None, 0
-        with _interruptible():
+        with self._interruptible():
             try:
                 try:
                     loop.run()
@@ -115,6 +115,23 @@ class Sweep:
         if exit_code:
             self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
             raise SystemExit(exit_code)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """SIGTERM and a closed terminal stop the sweep as Ctrl-C does."""
+        if isinstance(self.slots, BatchSlots):  # its trials may fork pools here, which end workers by SIGTERM
+            yield
+            return
+
+        def stop(number: int, frame: object) -> None:
+            raise KeyboardInterrupt
+
+        before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _claim(self) -> StudyFolder:
         s, hydra = self.settings, self.config.hydra
@@ -216,21 +233,6 @@ def _quoted(path: str) -> str:
     if re.fullmatch(r"[\w./-]+", path, re.ASCII):
         return path
     return "'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGTERM and a closed terminal stop the sweep as Ctrl-C does."""
-
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

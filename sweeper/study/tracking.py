@@ -36,7 +36,6 @@ NAME_CHARS = 80  # what the run table of MLflow's UI shows
 KEY_CHARS = 250  # MLflow's limits
 PARAM_CHARS = 6000
 TAG_CHARS = 5000
-INT64 = 2**63
 
 UNSEEN_END = "the study process was gone and the trial left no end"
 SILENT_END = "the study process ended without a word"
@@ -168,7 +167,7 @@ def metrics_of(event: Mapping[str, Any], last_step: int) -> list[Metric]:
         values = {f"objective_{i}" if several else "objective": v for i, v in enumerate(event["values"])}
     time_ms = _ms(event.get("time", 0.0))
     numbers = ((_key(key), value) for key, value in values.items() if isinstance(value, int | float))
-    return [Metric(key, _float(value), time_ms, max(-INT64, min(step, INT64 - 1))) for key, value in numbers]
+    return [Metric(key, float(value), time_ms, step) for key, value in numbers]
 
 
 def artifacts_of(event: Mapping[str, Any]) -> list[str]:
@@ -218,13 +217,6 @@ def _key(name: str) -> str:
     """A name that MLflow takes: its characters, no path that would resolve to another, 250 at most."""
     path = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name.lstrip("+")))
     return path.lstrip("./")[:KEY_CHARS].rstrip("/") or "_"
-
-
-def _float(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:  # an integer beyond 1e308
-        return math.copysign(math.inf, value)
 
 
 def _ms(seconds: float) -> int:

@@ -81,7 +81,7 @@ def test_no_trials_outlive_a_killed_orchestrator(tmp_path):
         time.sleep(0.05)
     assert len(processes_with(str(tmp_path))) >= 4  # orchestrator, nursery, two trials
     os.kill(process.pid, 9)
-    process.wait()
+    process.communicate()
     while processes_with(str(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_with(str(tmp_path)) == []

@@ -7,7 +7,6 @@ import gc
 import importlib
 import os
 import random
-import signal
 import sys
 import threading
 import traceback
@@ -88,7 +87,6 @@ def _settle(run: Run) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(line_buffering=True)  # a killed trial leaves its last lines
-    signal.signal(signal.SIGTERM, _interrupt)
     os.environ.update(run.env)
     try:  # if memory runs out, the trial goes before the sweep
         Path("/proc/self/oom_score_adj").write_text("500")
@@ -105,10 +103,6 @@ def _settle(run: Run) -> None:
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()
-
-
-def _interrupt(signum: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _hand_back(ret: JobReturn, path: str) -> None:

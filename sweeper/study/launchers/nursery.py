@@ -37,7 +37,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Stop:
-    """Asks every trial to stop (SIGTERM), and kills those still there after ``grace_s``."""
+    """Asks every trial to stop, and kills those still there after ``grace_s``.
+
+    It asks with SIGINT, which raises KeyboardInterrupt. A Python handler for SIGTERM would be inherited by
+    the trial's own forks and lose the SIGTERM with which pools end them (it is dropped right after a fork).
+    """
 
     grace_s: float
 
@@ -70,6 +74,8 @@ def serve(connection: Connection, preload: list[str], run_job: Callable[[Run], i
     """
     os.setsid()  # the terminal's Ctrl-C is for the sweeping process alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     awake, alarm = os.pipe()
     os.set_blocking(awake, False)
@@ -95,7 +101,7 @@ def serve(connection: Connection, preload: list[str], run_job: Callable[[Run], i
                     case Stop(grace_s):
                         kill_at = time.monotonic() + grace_s
                         for pid in children:
-                            _send(pid, signal.SIGTERM)
+                            _send(pid, signal.SIGINT)
         except (EOFError, OSError):  # the sweeping process is gone
             break
         now = time.monotonic()
@@ -150,8 +156,7 @@ def _raise_child(
             connection.close()
             for fd in pipe:
                 os.close(fd)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.setsid()
             code = run_job(run)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from types import ModuleType
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -47,13 +48,19 @@ class _AtPeersPath(OptunaSweeper):
     """For configs that hard-code hydra-optuna-sweeper's ``_target_``; that package is not needed."""
 
 
+PEER = "hydra_plugins.hydra_optuna_sweeper"
 _AtPeersPath.__name__ = _AtPeersPath.__qualname__ = "OptunaSweeper"
-_AtPeersPath.__module__ = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper"
+_AtPeersPath.__module__ = f"{PEER}.optuna_sweeper"
 
-if importlib.util.find_spec("hydra_plugins.hydra_optuna_sweeper") is not None:
+if PEER not in sys.modules and importlib.util.find_spec(PEER) is None:
+    _stand_in = ModuleType(f"{PEER}.optuna_sweeper", _AtPeersPath.__doc__)
+    _stand_in.OptunaSweeper = _AtPeersPath
+    sys.modules[PEER] = ModuleType(PEER)
+    sys.modules[PEER].optuna_sweeper = _stand_in
+    sys.modules[_stand_in.__name__] = _stand_in
+elif getattr(sys.modules.get(PEER), "__file__", "installed") is not None:
     print(
         "sweeper: hydra-optuna-sweeper is installed too and both serve hydra/sweeper=optuna; "
         "pip uninstall hydra-optuna-sweeper",
         file=sys.stderr,
     )
-

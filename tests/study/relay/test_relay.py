@@ -1,0 +1,185 @@
+"""The relay and ``sync`` against real SQLite stores."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from sweeper.folder import Attempt, End, write_end
+
+RELAY = [sys.executable, "-m", "sweeper.study.relay"]
+SYNC = [sys.executable, "-m", "sweeper", "sync"]
+WAIT_S = 60.0
+
+
+def test_a_study_is_followed_to_its_end(project: Any) -> None:
+    live = project.live()
+    said = project.run(0, steps=2)
+    run_id = live.until(lambda line: line.get("trial") == 0)["run_id"]
+    assert project.status() == {"first": ("RUNNING", "RUNNING"), "0000": ("RUNNING", "RUNNING")}
+
+    said.metrics(2, {"train_loss": float("nan"), "val/acc": float("inf")})
+    (project.path / "0000" / "figures").mkdir()
+    (project.path / "0000" / "figures" / "loss.txt").write_text("a curve")
+    said.artifact("figures/loss.txt")
+    said.end("COMPLETE", [0.25])
+    live.until(lambda line: line == {"runs": 1, "of": 1})
+
+    (project.path / "plots").mkdir()
+    (project.path / "plots" / "history.html").write_text("<html>")
+    project.study.end("COMPLETE", None)
+    assert live.close("finish\n") == 0
+    assert not [line for line in live.said if "error" in line]
+
+    found = project.contents()
+    assert {(n, s) for n, s, *_ in found["runs"]} == {("first", "FINISHED"), ("0000 lr=0.1", "FINISHED")}
+    assert ("0000 lr=0.1", "mlflow.parentRunId", "first") in found["tags"]
+    assert ("0000 lr=0.1", "model.width", "64") in found["params"]
+    by_step = {(key, step): (value, nan) for _, key, value, step, _, nan in found["metrics"]}
+    assert by_step["train_loss", 1] == (0.5, 0)
+    assert by_step["train_loss", 2] == (0, 1)
+    assert by_step["val/acc", 2][0] > 1e308
+    assert by_step["objective", 2] == (0.25, 0)
+    files = {str(p.relative_to(project.root / "mlruns")) for p in (project.root / "mlruns").rglob("*.*")}
+    assert {f"{run_id}/artifacts/{name}" for name in ("config.yaml", "figures/loss.txt")} <= files
+    assert any(name.endswith("artifacts/plots/history.html") for name in files)
+
+
+def test_states_and_the_death_of_the_orchestrator(project: Any) -> None:
+    live = project.live()
+    for number, state in enumerate(["COMPLETE", "PRUNED", "FAIL", "INTERRUPTED"]):
+        project.trial(number, state, [0.5] if state == "COMPLETE" else None)
+    write_end(project.submit(4), 0, End("LOST", None, "node failure"))
+    project.run(5)
+    live.until(lambda line: line.get("trial") == 5)
+    assert live.close() == 0  # its stdin ends: nobody said finish
+    assert project.status() == {
+        "first": ("KILLED", "INTERRUPTED"),
+        "0000": ("FINISHED", "COMPLETE"),
+        "0001": ("KILLED", "PRUNED"),
+        "0002": ("FAILED", "FAIL"),
+        "0003": ("KILLED", "INTERRUPTED"),
+        "0004": ("KILLED", "LOST"),
+        "0005": ("KILLED", "INTERRUPTED"),
+    }
+
+    live = project.live()
+    again = project.run(3, attempt=1, lr=0.4)
+    live.until(lambda line: line == {"runs": 4, "of": 6})  # 3 runs again, 5 is hoped for
+    assert project.status()["0003"] == project.status()["first"] == ("RUNNING", "RUNNING")
+    again.end("COMPLETE", [0.1])
+    write_end(project.path / "0005", 0, End("LOST", None, "died"))
+    project.study.end("FAIL", "1 trial failed")
+    assert live.close("finish\n") == 0
+    assert project.status()["0003"] == ("FINISHED", "COMPLETE")
+    assert project.status()["0005"] == ("KILLED", "LOST")
+    assert project.status()["first"] == ("FAILED", "FAIL")
+    assert project.contents() == project.from_scratch()
+
+
+def test_a_killed_relay_is_made_up_for(project: Any) -> None:
+    for number in range(30):
+        project.trial(number, "COMPLETE", [0.5])
+    live = project.live()
+    live.until(lambda line: line.get("trial") == 7)
+    live.process.kill()
+    live.close()
+    assert len(project.status()) < 30
+    project.study.end("COMPLETE", None)
+
+    # the worst moments, by hand: after the metrics and before what says that they are in
+    with sqlite3.connect(project.database) as db:
+        runs = [
+            run for (run,) in db.execute("SELECT run_uuid FROM runs WHERE name LIKE '000_ %' ORDER BY name")
+        ]
+        db.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?", runs[1:2])
+        db.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?", runs[2:3])
+        db.execute(
+            "UPDATE tags SET value = 'RUNNING' WHERE key = 'sweeper.state' AND run_uuid = ?", runs[2:3]
+        )
+        db.execute("DELETE FROM tags WHERE key = 'sweeper.relayed' AND run_uuid = ?", runs[2:3])
+    project.sync()
+    assert project.contents() == project.from_scratch()
+
+    with sqlite3.connect(project.database) as db:
+        before = list(db.iterdump())
+    project.sync()
+    with sqlite3.connect(project.database) as db:
+        assert list(db.iterdump()) == before
+
+
+def test_two_studies_at_once_make_one_database(project: Any, tmp_path: Path) -> None:
+    projects = [type(project)(tmp_path / "new", name) for name in ("first", "second")]
+    for one in projects:
+        one.trial(0, "COMPLETE", [0.5])
+        one.study.end("COMPLETE", None)
+    both = [one.live() for one in projects]
+    assert [live.close("finish\n") for live in both] == [0, 0]
+    assert not [line for live in both for line in live.said if "error" in line]
+    assert sorted(s for s, _ in projects[0].status().values()) == ["FINISHED"] * 3
+    with sqlite3.connect(projects[0].database) as db:
+        assert db.execute("SELECT count(*) FROM experiments").fetchone() == (2,)  # MLflow's own, and ours
+
+
+def test_one_relay_at_a_time_and_one_bad_record_stops_no_other(project: Any) -> None:
+    live = project.live()
+    said = project.run(0)
+    live.until(lambda line: line.get("trial") == 0)
+    second = subprocess.Popen(
+        [*SYNC, str(project.path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert second.stderr is not None
+    assert "another relay is at work" in second.stderr.readline()
+
+    with sqlite3.connect(project.database, timeout=20) as db:  # somebody deletes the run in MLflow's page
+        db.execute("UPDATE runs SET lifecycle_stage = 'deleted' WHERE name LIKE '0000 %'")
+    said.end("COMPLETE", [0.5])
+    assert "trial 0" in live.until(lambda line: "error" in line)["error"]
+    project.trial(1, "COMPLETE", [0.5])
+    project.study.end("COMPLETE", None)
+    assert live.close("finish\n") == 1
+    assert project.status()["0001"] == ("FINISHED", "COMPLETE")
+    assert second.communicate(timeout=WAIT_S) == (None, "")
+
+
+def test_a_run_outside_a_sweep(project: Any) -> None:
+    folder = project.root / "outputs" / "2026-01-31" / "12-00-00"
+    said = Attempt(folder)
+    said.start(number=None, job="train", config={"lr": 0.1}, cwd=str(project.root), commit="d" * 40)
+    said.metrics(0, {"loss": 1.0})
+    said.end("COMPLETE", [0.5])
+    done = subprocess.run(
+        [*RELAY, str(folder)], input="finish\n", capture_output=True, text=True, check=True, timeout=WAIT_S
+    )
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [set(line) for line in lines] == [
+        {"address", "experiment_id", "parent_run_id"},
+        {"run_id"},
+        {"runs", "of"},
+    ]
+    found = project.contents()
+    assert [(n, s) for n, s, *_ in found["runs"]] == [("train 2026-01-31 12-00-00", "FINISHED")]
+    assert ("train 2026-01-31 12-00-00", "mlflow.source.git.commit", "d" * 40) in found["tags"]
+    assert not [tag for tag in found["tags"] if tag[1] == "mlflow.parentRunId"]
+
+
+def test_the_relay_stays_light() -> None:
+    heavy = (
+        "import sys, sweeper.study.relay; print({'torch', 'optuna', 'mlflow', 'numpy'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", heavy], text=True) == "set()\n"
+
+
+def test_a_folder_without_a_study_is_one_line(project: Any, tmp_path: Path) -> None:
+    def said(*arguments: str) -> str:
+        done = subprocess.run([*SYNC, *arguments], capture_output=True, text=True, timeout=WAIT_S)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.count("\n") == 1
+        return done.stderr
+
+    project.trial(0)
+    assert "must hold a study" in said(str(tmp_path))
+    assert "is one trial of a study" in said(str(project.path / "0000"))
+    assert "use sqlite:///mlflow.db" in said(str(project.path), "--tracking-uri", "./mlruns")

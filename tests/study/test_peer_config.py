@@ -1,0 +1,95 @@
+"""An app written for hydra-optuna-sweeper runs unchanged, under Hydra's launchers and ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.study.test_failures import study
+
+APP = "peer/sphere.py"
+HERE = ("hydra.sweep.dir=s", "hydra.sweeper.tracking=null")
+
+
+def results(tmp_path: Path) -> dict:
+    return yaml.safe_load((tmp_path / "s" / "optimization_results.yaml").read_text())
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "local"])
+def test_single_objective(run, tmp_path, launcher):
+    done = run(APP, "-m", *HERE, f"hydra/launcher={launcher}")
+    assert done.code == 0, done
+    found = results(tmp_path)
+    assert found["name"] == "optuna"
+    assert set(found["best_params"]) == {"x", "y"}
+    x, y = found["best_params"]["x"], found["best_params"]["y"]
+    assert found["best_value"] == x**2 + y**2
+    trials = study(tmp_path / "s").trials
+    assert len(trials) == 8 and all(t.state.name == "COMPLETE" for t in trials)
+    assert all((t.params["x"] * 2) % 1 == 0 and t.params["y"] in (-5, 0, 5) for t in trials)
+
+
+@pytest.mark.parametrize("launcher", ["basic", "local"])
+def test_several_objectives(run, tmp_path, launcher):
+    done = run(APP, "-m", *HERE, f"hydra/launcher={launcher}", "objectives=2", "hydra.sweeper.direction=[minimize,minimize]", "hydra/sweeper/sampler=nsgaii")
+    assert done.code == 0, done
+    solutions = results(tmp_path)["solutions"]
+    assert solutions and all(len(s["values"]) == 2 and set(s["params"]) == {"x", "y"} for s in solutions)
+    values = [tuple(s["values"]) for s in solutions]
+    assert not any(a != b and a[0] <= b[0] and a[1] <= b[1] for a in values for b in values)
+
+
+def test_a_pruner_with_several_directions_is_an_error(run, tmp_path):
+    done = run(APP, "-m", *HERE, "hydra/launcher=local", "hydra.sweeper.direction=[minimize,minimize]", "hydra.sweeper.pruner=asha")
+    assert done.code == 1 and "hydra.sweeper.pruner must be null with several directions" in done.err
+    assert "Traceback" not in done.err and not (tmp_path / "s").exists()
+
+
+def test_max_failure_rate_zero_stops_at_the_first_failure(run, tmp_path):
+    done = run(APP, "-m", *HERE, "hydra/launcher=local", "error=true")
+    assert done.code == 1 and "max_failure_rate=0" in done.err and "cfg.error is True" in done.err
+    assert len(study(tmp_path / "s").trials) <= 3
+
+
+def test_custom_search_space(run, tmp_path):
+    done = run(APP, "-m", *HERE, "hydra/launcher=local", "hydra.sweeper.custom_search_space=__main__.extend", "hydra.sweeper.n_trials=4")
+    assert done.code == 0, done
+    for trial in study(tmp_path / "s").trials:
+        assert set(trial.params) == {"x", "y", "z", "+w"}
+        overrides = yaml.safe_load((tmp_path / "s" / str(trial.number) / ".hydra" / "overrides.yaml").read_text())
+        assert f"+w={trial.params['+w']!r}" in overrides
+
+
+def test_grid_draws_every_point_once(run, tmp_path):
+    done = run(APP, "-m", *HERE, "hydra/launcher=local", "hydra/sweeper/sampler=grid", "x=range(1,3)", "y=choice(-5,0)", "hydra.sweeper.n_trials=50")
+    assert done.code == 0, done
+    points = [(t.params["x"], t.params["y"]) for t in study(tmp_path / "s").trials]
+    assert points == [(1, -5), (1, 0), (2, -5), (2, 0), (3, -5), (3, 0)]
+    assert "exhausted" in done.err
+
+
+def test_a_storage_of_the_persons_own_is_resumed_by_name(run, tmp_path):
+    import optuna
+
+    storage = ("hydra.sweeper.storage=sqlite:///o.db", "hydra/launcher=local", "hydra/sweeper/sampler=random")
+    assert run(APP, "-m", *HERE, *storage, "hydra.sweeper.n_trials=3").code == 0
+    done = run(APP, "-m", *HERE, *storage, "hydra.sweeper.n_trials=5")
+    assert done.code == 0, done
+    found = optuna.load_study(study_name="sphere", storage=f"sqlite:///{tmp_path}/o.db")
+    assert len(found.trials) == 5
+
+
+def test_the_peers_target_is_served(run, tmp_path):
+    target = "hydra.sweeper._target_=hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+    done = run(APP, "-m", *HERE, target, "hydra.sweeper.n_trials=2", "hydra/launcher=local")
+    assert done.code == 0, done
+
+
+def test_hydras_basic_sweeper_works_with_our_launcher(run, tmp_path):
+    done = run("toy.py", "-m", "hydra/launcher=local", "hydra.sweep.dir=s", "x=1,2,3")
+    assert done.code == 0, done
+    ends = [json.loads((tmp_path / "s" / str(n) / "events.0.jsonl").read_text().splitlines()[-1]) for n in range(3)]
+    assert [e["state"] for e in ends] == ["COMPLETE"] * 3
