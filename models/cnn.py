@@ -16,18 +16,14 @@ class CNN(nn.Module):
     def __init__(self, *, input_shape: tuple[int, ...], outputs: int, width: int, depth: int) -> None:
         super().__init__()
         if len(input_shape) != 3:
-            got = (
-                f"{input_shape[0]} features" if len(input_shape) == 1 else f"examples of shape {input_shape}"
-            )
+            got = f"{input_shape[0]} features" if len(input_shape) == 1 else f"examples of shape {input_shape}"
             raise ValueError(f"cnn needs images (channels, height, width), got {got}; use model=mlp")
         if width < 1:
             raise ValueError(f"width must be >= 1, got {width}; try 32")
         channels, *size = input_shape
         if not 1 <= depth < min(size).bit_length():
             most = min(size).bit_length() - 1
-            raise ValueError(
-                f"depth must be in [1, {most}] for images of {size[0]}x{size[1]}, got {depth}; try {most}"
-            )
+            raise ValueError(f"depth must be in [1, {most}] for images of {size[0]}x{size[1]}, got {depth}; try {most}")
         widths = [channels, *(width * 2**block for block in range(depth))]
         self.blocks = nn.Sequential()
         for fan_in, fan_out in pairwise(widths):

@@ -34,4 +34,8 @@ def recorded(task: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
         relay.finish_soon()
         relay.finish(lambda text: print(f"sweeper: {text}", file=sys.stderr, flush=True))
         if relay.address is not None:
-            print(f"recorded in {os.path.relpath(folder)}; compare: {relay.address}", file=sys.stderr, flush=True)
+            print(
+                f"recorded in {os.path.relpath(folder)}; compare: {relay.address}",
+                file=sys.stderr,
+                flush=True,
+            )

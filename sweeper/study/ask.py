@@ -96,8 +96,8 @@ class Asker:
         drawn: Point = {}
 
         def pick(p: Parameter) -> Value:
-            drawn[p.key] = value = suggest(trial, self.space.name(p, drawn), p.distribution)
-            return value
+            drawn[p.key] = suggest(trial, self.space.name(p, drawn), p.distribution)
+            return drawn[p.key]
 
         point = self.space.walk(pick)
         extra: Point = {}

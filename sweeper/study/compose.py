@@ -6,7 +6,7 @@ only set values. So the shape is composed once and kept, and values are set on i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -96,15 +96,11 @@ def has_key(cfg: Any, key: str) -> bool:
     return OmegaConf.is_dict(parent) and last in parent.keys()  # noqa: SIM118 `in` hides missing and None
 
 
-def all_keys(cfg: Any, prefix: str = "") -> list[str]:
-    """Every dotted path to a value in a composed config, ``hydra`` and ``space`` left out."""
+def all_keys(cfg: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Every dotted path to a value in a composed config's container, ``hydra`` and ``space`` left out."""
     keys: list[str] = []
-    container = OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else cfg
-    for key, value in container.items():
-        if prefix == "" and key == "hydra":
+    for key, value in cfg.items():
+        if key == "space" or (prefix == "" and key == "hydra"):
             continue
-        if isinstance(value, dict) and key != "space":
-            keys += all_keys(value, f"{prefix}{key}.")
-        elif key != "space":
-            keys.append(f"{prefix}{key}")
+        keys += all_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
     return keys

@@ -115,7 +115,7 @@ class Grid:
 
     def point(self, number: int) -> Point | None:
         index = number // self._repeats
-        self._points += islice(self._rest, index + 1 - len(self._points))  if index >= len(self._points) else []
+        self._points += islice(self._rest, index + 1 - len(self._points)) if index >= len(self._points) else []
         return self._points[index] if index < len(self._points) else None
 
     def unit(self, number: int, key: str) -> float:

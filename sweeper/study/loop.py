@@ -153,7 +153,9 @@ class Loop:
             raise SweepStopped(f"trial {exit_.number} was stopped: {end.reason}", state="INTERRUPTED")
         if end.state == record.LOST:
             self._again.append((running.asked, running.lost + 1))
-            self.view.note(f"trial {exit_.number:04d} {end.reason}; attempt {attempt + 2} of {self.settings.retries + 1}")
+            self.view.note(
+                f"trial {exit_.number:04d} {end.reason}; attempt {attempt + 2} of {self.settings.retries + 1}"
+            )
             return
         if end.state == record.INTERRUPTED:
             return
@@ -191,8 +193,8 @@ class Loop:
         # a share of the first few is noise, so the first ten are judged together
         if failed > allowed * max(finished, min(self.settings.n_trials, 10)):
             raise SweepStopped(
-                f"hydra.sweeper.max_failure_rate={allowed:g} allows that share of failed trials, {failed} of {finished} "
-                f"failed, the last one: {self.results.last_failure()}",
+                f"hydra.sweeper.max_failure_rate={allowed:g} allows that share of failed trials, got "
+                f"{failed} of {finished}, the last one: {self.results.last_failure()}",
                 state="FAIL",
             )
 

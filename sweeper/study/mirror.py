@@ -119,9 +119,7 @@ class Mirror:
 
     def _say_parent(self) -> None:
         store = self.store
-        self.say(
-            {"address": store.address, "experiment_id": store.experiment_id, "parent_run_id": self.parent_id}
-        )
+        self.say({"address": store.address, "experiment_id": store.experiment_id, "parent_run_id": self.parent_id})
 
     def _say_run(self, number: int | None) -> None:
         which = {} if number is None else {"trial": number}

@@ -222,9 +222,7 @@ class Store:
             # The cursor goes in after what it counts; a run that has ended is safe from it by its status.
             tags = {k: v for k, v in run.tags.items() if k != RELAYED or run.status != RUNNING}
             user = getpass.getuser()
-            created = self.client.create_run(
-                self.experiment_id, run.start_ms, {**tags, "mlflow.user": user}, run.name
-            )
+            created = self.client.create_run(self.experiment_id, run.start_ms, {**tags, "mlflow.user": user}, run.name)
             stored = _stored(created)
         self._upload(run, stored, folder)
         self._log(run, stored)
@@ -273,9 +271,7 @@ class Store:
 
 def _stored(run: Any) -> Stored:
     info = run.info
-    return Stored(
-        info.run_id, info.artifact_uri, info.status, info.end_time, dict(run.data.tags), len(run.data.params)
-    )
+    return Stored(info.run_id, info.artifact_uri, info.status, info.end_time, dict(run.data.tags), len(run.data.params))
 
 
 def _chunks(items: list[Any], size: int) -> list[list[Any]]:

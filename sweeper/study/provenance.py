@@ -45,7 +45,12 @@ def git_commit() -> str | None:
 def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", *arguments], capture_output=True, timeout=20, text=True, errors="surrogateescape", check=False
+            ["git", *arguments],
+            capture_output=True,
+            timeout=20,
+            text=True,
+            errors="surrogateescape",
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

@@ -37,6 +37,6 @@ def make_pruner(spec: Any) -> BasePruner:
                 f"{nearest(key, known)}; it takes {', '.join(known)}"
             )
     try:
-        return cls(**keys)  # type: ignore[no-any-return]
+        return cls(**keys)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.sweeper.pruner ({cls.__name__}) refuses its keys {keys}: {error}") from error

@@ -44,10 +44,13 @@ class RelayProcess:
         unknown = set(keys) - {"uri", "experiment"}
         if unknown or not (isinstance(tracking, Mapping) or tracking == "mlflow"):
             raise ConfigError(
-                f"tracking must be mlflow, null or a mapping of uri and experiment, got {tracking!r}; try tracking=mlflow"
+                f"tracking must be mlflow, null or {{uri: …, experiment: …}}, got {tracking!r}; try tracking=mlflow"
             )
         if importlib.util.find_spec("mlflow") is None:
-            print("sweeper: runs are not tracked, mlflow is missing; pip install 'sweeper[mlflow]'", file=sys.stderr)
+            print(
+                "sweeper: runs are not tracked, mlflow is missing; pip install 'sweeper[mlflow]'",
+                file=sys.stderr,
+            )
             return cls(folder, on=False)
         return cls(folder, uri=keys.get("uri"), experiment=keys.get("experiment"))
 

@@ -18,6 +18,7 @@ from sweeper.study.provenance import command_line, program
 from sweeper.study.samplers import pareto_or_best
 from sweeper.study.study_folder import RESULTS, StudyFolder
 
+
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
     """Writes text of several lines as a block that a person can read."""
 
@@ -35,7 +36,13 @@ class Results:
     """Counts, best trials and failures of one study; reads Optuna's record once and is told of each end."""
 
     def __init__(
-        self, folder: StudyFolder, study: Study, asked: Mapping[str, Any], *, n_trials: int, resume: dict[str, object]
+        self,
+        folder: StudyFolder,
+        study: Study,
+        asked: Mapping[str, Any],
+        *,
+        n_trials: int,
+        resume: dict[str, object],
     ) -> None:
         self.folder = folder
         self.study = study
@@ -104,7 +111,9 @@ class Results:
         """Write ``optimization_results.yaml``: hydra-optuna-sweeper's keys first, then ours."""
         best = self.best()
         if len(self.asked["directions"]) > 1:
-            peers: dict[str, Any] = {"solutions": [{"params": dict(b["params"]), "values": list(b["values"])} for b in best]}
+            peers: dict[str, Any] = {
+                "solutions": [{"params": dict(b["params"]), "values": list(b["values"])} for b in best]
+            }
         else:
             first = best[0] if best else {"params": {}, "value": None}
             peers = {"best_params": dict(first["params"]), "best_value": first["value"]}

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import check_distribution_compatibility
 
 from sweeper.errors import ConfigError, nearest
@@ -26,7 +27,12 @@ class SearchSpace:
     """
 
     def __init__(
-        self, composer: Composer, *, fixed: Sequence[str], swept: Sequence[Parameter], search: Sequence[str] = ("*",)
+        self,
+        composer: Composer,
+        *,
+        fixed: Sequence[str],
+        swept: Sequence[Parameter],
+        search: Sequence[str] = ("*",),
     ) -> None:
         self.composer = composer
         self.fixed = list(fixed)
@@ -51,9 +57,7 @@ class SearchSpace:
 
     def active(self, point: Mapping[str, Value]) -> dict[str, Parameter]:
         """The parameters that exist given the groups chosen in ``point``, explicit ones first."""
-        choices = tuple(
-            p.override(point[p.key]) for p in self._known_groups(point) if p.key in point
-        )
+        choices = tuple(p.override(point[p.key]) for p in self._known_groups(point) if p.key in point)
         if choices not in self._active:
             self._active[choices] = self._read(choices)
         return self._active[choices]
@@ -69,7 +73,7 @@ class SearchSpace:
 
     def _read(self, choices: Sequence[str]) -> dict[str, Parameter]:
         cfg = self.composer.compose([*self.fixed, *choices])
-        app = {k: v for k, v in OmegaConf.to_container(cfg, resolve=False).items() if k != "hydra"}  # type: ignore[union-attr]
+        app = _app_part(cfg)
         table = {}
         for p in self.swept.values():
             if not (p.key.startswith("+") or "@" in p.key or self.composer.is_group(p.key) or has_key(cfg, p.key)):
@@ -134,7 +138,7 @@ class SearchSpace:
         for point, table in tables:
             choices = [p.override(point[k]) for k, p in table.items() if k in point]
             cfg = self.composer.compose([*self.fixed, *choices])
-            keys |= {k for k, _ in declared({k: v for k, v in cfg.items() if k != "hydra"})}
+            keys |= {k for k, _ in declared(_app_part(cfg))}
         return keys
 
     def _first_point(self, point: Point) -> tuple[Point, dict[str, Parameter]]:
@@ -200,6 +204,12 @@ class SearchSpace:
     def is_continuous(self, point: Mapping[str, Value]) -> bool:
         """True if some parameter active at ``point`` takes real values, so that it can't be drawn twice."""
         return any(p.count is None for p in self.active(point).values())
+
+
+def _app_part(cfg: DictConfig) -> dict[str, Any]:
+    container = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(container, dict)
+    return {str(k): v for k, v in container.items() if k != "hydra"}
 
 
 def _incompatible(tables: Sequence[Mapping[str, Parameter]]) -> set[str]:

@@ -54,14 +54,14 @@ def read_settings(keys: Mapping[str, Any]) -> Settings:
         sampler=raw["sampler"],
         direction=direction,
         storage=raw["storage"],
-        study_name=None if raw["study_name"] is None else str(raw["study_name"]),
+        study_name=_text(raw["study_name"]),
         n_trials=_whole("n_trials", raw["n_trials"], at_least=1),
         n_jobs=None if raw["n_jobs"] is None else _whole("n_jobs", raw["n_jobs"], at_least=1),
         max_failure_rate=_share("max_failure_rate", raw["max_failure_rate"]),
         params=_params(raw["params"]),
-        custom_search_space=raw["custom_search_space"],
+        custom_search_space=_text(raw["custom_search_space"]),
         pruner=raw["pruner"],
-        monitor=raw["monitor"],
+        monitor=_text(raw["monitor"]),
         search=_globs(raw["search"]),
         repeats=_whole("repeats", raw["repeats"], at_least=1),
         retries=_whole("retries", raw["retries"], at_least=0),
@@ -93,6 +93,10 @@ def _whole(key: str, value: Any, *, at_least: int) -> int:
             f"try hydra.sweeper.{key}={max(at_least, 1)}"
         )
     return value
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _share(key: str, value: Any) -> float:

@@ -112,13 +112,13 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
     elements = list(override.sweep_iterator())
     if not elements:
         raise ConfigError(f"{key} ({source}) must have at least one choice, got {written!r}; write choice(a, b)")
-    choices = [Transformer.encode(x) for x in elements]
-    texts = tuple(Transformer.str(x) if not isinstance(x, bool) else text_of(x) for x in elements)
-    if "shuffle" in written:
-        choices, texts = map(list, zip(*sorted(zip(choices, texts, strict=True), key=str), strict=True))  # type: ignore[assignment]
-    if len(set(texts)) < len(texts):
+    written_as: dict[str, Any] = {}
+    for x in elements:
+        written_as[text_of(x) if isinstance(x, bool) else Transformer.str(x)] = Transformer.encode(x)
+    texts = sorted(written_as) if "shuffle" in written else list(written_as)
+    if len(texts) < len(elements):
         raise ConfigError(f"{key} ({source}) must have different choices, got {written!r}; remove the repeated one")
-    return Parameter(key, CategoricalDistribution(choices), written, source, tuple(texts))
+    return Parameter(key, CategoricalDistribution([written_as[t] for t in texts]), written, source, tuple(texts))
 
 
 def _interval(key: str, sweep: IntervalSweep, written: str, source: str) -> BaseDistribution:

@@ -51,9 +51,7 @@ def _slots(launcher: Launcher, settings: Settings) -> Slots:
     return BatchSlots(launcher, n_jobs=settings.n_jobs or (1 if one_by_one else cores()))
 
 
-def launch_locally(
-    launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-) -> Sequence[JobReturn]:
+def launch_locally(launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
     """Hydra's ``launch`` on the local launcher: all jobs, then their JobReturns in order."""
     config, context = launcher.config, launcher.hydra_context
     task = launcher.task_function

@@ -11,7 +11,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 
 from sweeper.errors import ConfigError
 from sweeper.study.settings import Settings
@@ -34,7 +34,8 @@ def open_study(settings: Settings, folder: StudyFolder, sampler: BaseSampler, pr
         folder.mend_journal()
         path = str(folder.path / JOURNAL)
         storage: Any = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=_LockedByFolder()))
-        name, shown = settings.study_name or folder.path.name, path
+        name: str | None = settings.study_name or folder.path.name
+        shown = path
     else:
         storage, name, shown = _given(settings.storage), settings.study_name, masked(str(settings.storage))
     try:
@@ -43,14 +44,14 @@ def open_study(settings: Settings, folder: StudyFolder, sampler: BaseSampler, pr
             study_name=name,
             sampler=sampler,
             pruner=pruner,
-            directions=list(settings.direction),
+            directions=[StudyDirection[d.upper()] for d in settings.direction],
             load_if_exists=True,
         )
     except Exception as error:
         reason = masked(" ".join(str(error).split())[:300])
         raise ConfigError(
-            f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: {type(error).__name__}: {reason}; "
-            "name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"
+            f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: "
+            f"{type(error).__name__}: {reason}; name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"
         ) from error
     wanted = [d.upper() for d in settings.direction]
     if [d.name for d in study.directions] != wanted:

@@ -89,9 +89,13 @@ class StudyFolder:
         try:
             asked = yaml.load((self.path / STUDY).read_text(encoding="utf-8"), Loader=_loader())
         except (OSError, yaml.YAMLError) as error:
-            raise ConfigError(f"{self.path / STUDY} must be readable YAML, got: {' '.join(str(error).split())}") from error
+            raise ConfigError(
+                f"{self.path / STUDY} must be readable YAML, got: {' '.join(str(error).split())}"
+            ) from error
         if not isinstance(asked, dict) or "study_id" not in asked:
-            raise ConfigError(f"{self.path / STUDY} must hold a study, got no study_id; restore the file or start afresh")
+            raise ConfigError(
+                f"{self.path / STUDY} must hold a study, got no study_id; restore the file or start afresh"
+            )
         return asked
 
     def write(self, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +114,9 @@ class StudyFolder:
                     "give the same one to resume it, or another hydra.sweeper.study_name to start afresh"
                 )
 
-    def log_submission(self, number: int, attempt: int, folder: str, params: Mapping[str, Any], overrides: list[str]) -> None:
+    def log_submission(
+        self, number: int, attempt: int, folder: str, params: Mapping[str, Any], overrides: list[str]
+    ) -> None:
         if self._ledger is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             self._ledger = os.open(self.path / LEDGER, flags, 0o644)
@@ -123,7 +129,12 @@ class StudyFolder:
         for line in Tail(self.path / LEDGER).read():
             try:
                 latest[line["number"]] = Submission(
-                    line["number"], line["attempt"], line["folder"], line["params"], line["overrides"], line["time"]
+                    line["number"],
+                    line["attempt"],
+                    line["folder"],
+                    line["params"],
+                    line["overrides"],
+                    line["time"],
                 )
             except KeyError:
                 continue

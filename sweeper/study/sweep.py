@@ -28,7 +28,7 @@ from sweeper.study.results import Results
 from sweeper.study.samplers import PlannedSampler, describe, make_sampler
 from sweeper.study.search import SearchSpace
 from sweeper.study.settings import Settings
-from sweeper.study.space import parameter
+from sweeper.study.space import Parameter, parameter
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
 from sweeper.study.terminal import View, say
@@ -184,7 +184,8 @@ class Sweep:
             print(f"  {key}: {written}")
         size = self.space.size
         total = min(self.settings.n_trials, (size or self.settings.n_trials) * self.settings.repeats)
-        say(f"{total} trials{'' if size is None else f' ({size} points in the space)'}, sampler {describe(self.settings.sampler)['name']}:")
+        points = "" if size is None else f" ({size} points in the space)"
+        say(f"{total} trials{points}, sampler {describe(self.settings.sampler)['name']}:")
         if not isinstance(sampler, PlannedSampler):
             print("  the sampler chooses them as results come in")
             return
@@ -209,7 +210,8 @@ class Sweep:
 
 def read_space(settings: Settings, composer: Composer, arguments: Sequence[str]) -> SearchSpace:
     """Sort the command line and ``hydra.sweeper.params`` into fixed overrides and swept parameters."""
-    swept, fixed = {}, {}
+    swept: dict[str, Parameter] = {}
+    fixed: dict[str, str] = {}
     sources = [(k, v, "hydra.sweeper.params") for k, v in settings.params.items()]
     for argument in arguments:
         override = composer.parse(argument)

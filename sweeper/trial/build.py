@@ -19,9 +19,7 @@ def target(node: DictConfig, key: str) -> functools.partial[Any]:
     Raises ConfigError if it can't be imported or doesn't take one of the values.
     """
     if not isinstance(node, DictConfig) or node.get("_target_") is None:
-        raise ConfigError(
-            f"{key}._target_ must name a class or function, got {node}; choose a file of conf/{key}"
-        )
+        raise ConfigError(f"{key}._target_ must name a class or function, got {node}; choose a file of conf/{key}")
     try:
         bound = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
     except InstantiationException as error:
@@ -35,9 +33,7 @@ def target(node: DictConfig, key: str) -> functools.partial[Any]:
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         for name in bound.keywords:
             if name not in parameters:
-                raise ConfigError(
-                    f"{key}.{name} is unknown to {node._target_}{nearest(name, parameters)}; remove it"
-                )
+                raise ConfigError(f"{key}.{name} is unknown to {node._target_}{nearest(name, parameters)}; remove it")
     return bound
 
 

@@ -52,9 +52,7 @@ class Checkpoint:
         for key in sorted({*config, *self.config}):
             then, now = config.get(key, "nothing"), self.config.get(key, "nothing")
             if then != now:
-                raise ConfigError(
-                    f"{key} must be {then} as in {self.path}, got {now}; use another folder or move it"
-                )
+                raise ConfigError(f"{key} must be {then} as in {self.path}, got {now}; use another folder or move it")
         return state
 
     def save(self, state: Mapping[str, Any], *, now: bool) -> None:

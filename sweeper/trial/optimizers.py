@@ -37,9 +37,7 @@ def build_optimizer(node: DictConfig, model: nn.Module) -> Optimizer:
     bound = target(node, "optimizer")
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
-        raise ConfigError(
-            "model must have trainable parameters, got none; unfreeze some or choose another model"
-        )
+        raise ConfigError("model must have trainable parameters, got none; unfreeze some or choose another model")
     given: dict[str, Any] = {}
     takes = set(inspect.signature(bound.func).parameters)
     if "fused" in takes and not KERNELS & set(bound.keywords):
@@ -51,9 +49,7 @@ def build_optimizer(node: DictConfig, model: nn.Module) -> Optimizer:
         groups = [group for group in groups if group["params"]]
     optimizer = call(bound, "optimizer", groups, **given)
     if not isinstance(optimizer, Optimizer):
-        raise ConfigError(
-            f"optimizer._target_ must be a torch optimizer, got {node._target_}; try torch.optim.Adam"
-        )
+        raise ConfigError(f"optimizer._target_ must be a torch optimizer, got {node._target_}; try torch.optim.Adam")
     return optimizer
 
 

@@ -72,7 +72,7 @@ def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
         try:
             value = cfg[key]
         except Exception:  # an interpolation that only resolves elsewhere: record it as written
-            value = str(OmegaConf.to_container(cfg, resolve=False)[key])  # type: ignore[index, call-overload]
+            value = str(OmegaConf.to_container(cfg, resolve=False)[key])  # type: ignore[index]
         if OmegaConf.is_dict(value):
             flat.update(flatten(value, f"{name}."))
         elif OmegaConf.is_list(value):
@@ -166,7 +166,10 @@ def objective_values(returned: Any, objectives: int | None) -> tuple[list[float]
     if any(math.isnan(v) for v in values):
         return values, "the objective is nan"
     if objectives is not None and len(values) != objectives:
-        return values, f"the task function must return {objectives} number(s), as hydra.sweeper.direction says, got {len(values)}"
+        return (
+            values,
+            f"the task function must return {objectives} number(s), as hydra.sweeper.direction says, got {len(values)}",
+        )
     return values, None
 
 
@@ -187,5 +190,10 @@ def _open_alone() -> Attempt:
     folder = Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else Path.cwd()
     _current = attempt = Attempt(folder)
     attempt.start(number=None, config={})
-    atexit.register(lambda: attempt.ended or attempt.end(COMPLETE))
+    atexit.register(_end_alone, attempt)
     return attempt
+
+
+def _end_alone(attempt: Attempt) -> None:
+    if not attempt.ended:
+        attempt.end(COMPLETE)

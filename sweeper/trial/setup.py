@@ -65,9 +65,7 @@ def build(cfg: DictConfig, device: torch.device) -> Setup:
     task = task_of(data)
     train = on_device(data.train, device)
     seed_everything(cfg.seed, "model", device=device)
-    model = instantiate(
-        cfg.model, "model", note=str(data), input_shape=data.input_shape, outputs=data.outputs
-    )
+    model = instantiate(cfg.model, "model", note=str(data), input_shape=data.input_shape, outputs=data.outputs)
     start_at(model, task.best_constant(train[1]))
     regularizers = build_regularizers(cfg.get("regularizer"))
     model = regularizers.change_model(model).to(device)
@@ -98,9 +96,7 @@ def start_at(model: nn.Module, outputs: Tensor) -> None:
     """
     head = getattr(model, "head", None)
     if not isinstance(head, nn.Linear) or head.bias is None:
-        log.info(
-            "%s has no `head` (nn.Linear with bias): its last bias starts as it is", type(model).__name__
-        )
+        log.info("%s has no `head` (nn.Linear with bias): its last bias starts as it is", type(model).__name__)
         return
     with torch.no_grad():
         head.weight.mul_(HEAD_SCALE)
@@ -116,7 +112,5 @@ def pick_device(name: str) -> torch.device:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # AssertionError: a torch without CUDA
         reason = str(error).splitlines()[0]
-        raise ConfigError(
-            f"stage.device must be usable here, got {name} ({reason}); try stage.device=auto"
-        ) from error
+        raise ConfigError(f"stage.device must be usable here, got {name} ({reason}); try stage.device=auto") from error
     return device

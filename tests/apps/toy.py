@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 
 import sweeper
 
-
 OmegaConf.register_new_resolver("double", lambda v: 2 * v)
 ConfigStore.instance().store(
-    name="config", node={"x": 0.5, "y": 0.0, "mode": "ok", "doubled": "${double:${x}}", "sleep": 0.0, "steps": 0}
+    name="config",
+    node={"x": 0.5, "y": 0.0, "mode": "ok", "doubled": "${double:${x}}", "sleep": 0.0, "steps": 0},
 )
 
 

@@ -11,7 +11,13 @@ import yaml
 
 from tests.conftest import processes_with
 
-SWEEP = ("-m", "hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweeper.tracking=null", "hydra.sweep.dir=s")
+SWEEP = (
+    "-m",
+    "hydra/sweeper=optuna",
+    "hydra/launcher=local",
+    "hydra.sweeper.tracking=null",
+    "hydra.sweep.dir=s",
+)
 
 
 def results(folder: Path) -> dict:
@@ -66,7 +72,14 @@ def test_a_killed_trial_is_attempted_again_with_the_same_parameters(run, tmp_pat
 
 
 def test_max_failure_rate_ends_the_sweep(run, tmp_path):
-    done = run("toy.py", *SWEEP, "mode=raise", "x=uniform(0,1)", "hydra.sweeper.n_trials=30", "hydra.sweeper.max_failure_rate=0.2")
+    done = run(
+        "toy.py",
+        *SWEEP,
+        "mode=raise",
+        "x=uniform(0,1)",
+        "hydra.sweeper.n_trials=30",
+        "hydra.sweeper.max_failure_rate=0.2",
+    )
     assert done.code == 1
     assert "hydra.sweeper.max_failure_rate=0.2" in done.err and "the weights exploded" in done.err
     assert 3 <= len(study(tmp_path / "s").trials) < 10

@@ -34,7 +34,15 @@ def test_single_objective(run, tmp_path, launcher):
 
 @pytest.mark.parametrize("launcher", ["basic", "local"])
 def test_several_objectives(run, tmp_path, launcher):
-    done = run(APP, "-m", *HERE, f"hydra/launcher={launcher}", "objectives=2", "hydra.sweeper.direction=[minimize,minimize]", "hydra/sweeper/sampler=nsgaii")
+    done = run(
+        APP,
+        "-m",
+        *HERE,
+        f"hydra/launcher={launcher}",
+        "objectives=2",
+        "hydra.sweeper.direction=[minimize,minimize]",
+        "hydra/sweeper/sampler=nsgaii",
+    )
     assert done.code == 0, done
     solutions = results(tmp_path)["solutions"]
     assert solutions and all(len(s["values"]) == 2 and set(s["params"]) == {"x", "y"} for s in solutions)
@@ -43,7 +51,14 @@ def test_several_objectives(run, tmp_path, launcher):
 
 
 def test_a_pruner_with_several_directions_is_an_error(run, tmp_path):
-    done = run(APP, "-m", *HERE, "hydra/launcher=local", "hydra.sweeper.direction=[minimize,minimize]", "hydra.sweeper.pruner=asha")
+    done = run(
+        APP,
+        "-m",
+        *HERE,
+        "hydra/launcher=local",
+        "hydra.sweeper.direction=[minimize,minimize]",
+        "hydra.sweeper.pruner=asha",
+    )
     assert done.code == 1 and "hydra.sweeper.pruner must be null with several directions" in done.err
     assert "Traceback" not in done.err and not (tmp_path / "s").exists()
 
@@ -55,7 +70,14 @@ def test_max_failure_rate_zero_stops_at_the_first_failure(run, tmp_path):
 
 
 def test_custom_search_space(run, tmp_path):
-    done = run(APP, "-m", *HERE, "hydra/launcher=local", "hydra.sweeper.custom_search_space=__main__.extend", "hydra.sweeper.n_trials=4")
+    done = run(
+        APP,
+        "-m",
+        *HERE,
+        "hydra/launcher=local",
+        "hydra.sweeper.custom_search_space=__main__.extend",
+        "hydra.sweeper.n_trials=4",
+    )
     assert done.code == 0, done
     for trial in study(tmp_path / "s").trials:
         assert set(trial.params) == {"x", "y", "z", "+w"}
@@ -64,7 +86,16 @@ def test_custom_search_space(run, tmp_path):
 
 
 def test_grid_draws_every_point_once(run, tmp_path):
-    done = run(APP, "-m", *HERE, "hydra/launcher=local", "hydra/sweeper/sampler=grid", "x=range(1,3)", "y=choice(-5,0)", "hydra.sweeper.n_trials=50")
+    done = run(
+        APP,
+        "-m",
+        *HERE,
+        "hydra/launcher=local",
+        "hydra/sweeper/sampler=grid",
+        "x=range(1,3)",
+        "y=choice(-5,0)",
+        "hydra.sweeper.n_trials=50",
+    )
     assert done.code == 0, done
     points = [(t.params["x"], t.params["y"]) for t in study(tmp_path / "s").trials]
     assert points == [(1, -5), (1, 0), (2, -5), (2, 0), (3, -5), (3, 0)]

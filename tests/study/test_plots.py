@@ -9,9 +9,7 @@ from sweeper.study.plots import write_plots
 
 def study_of(trials: int, directions: int = 1, params: int = 2) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        directions=["minimize"] * directions, sampler=optuna.samplers.RandomSampler(seed=0)
-    )
+    study = optuna.create_study(directions=["minimize"] * directions, sampler=optuna.samplers.RandomSampler(seed=0))
 
     def objective(trial: optuna.Trial) -> list[float]:
         x = sum(trial.suggest_float(f"optimizer.p{i}", 1e-3, 1, log=True) for i in range(params))
@@ -44,12 +42,8 @@ def test_several_objectives_have_a_front_and_plots_each(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("trials", "params", "expected"), [(0, 2, set()), (1, 2, set()), (3, 0, {"history"})]
-)
-def test_what_the_trials_do_not_allow_is_left_out(
-    tmp_path: Path, trials: int, params: int, expected: set[str]
-) -> None:
+@pytest.mark.parametrize(("trials", "params", "expected"), [(0, 2, set()), (1, 2, set()), (3, 0, {"history"})])
+def test_what_the_trials_do_not_allow_is_left_out(tmp_path: Path, trials: int, params: int, expected: set[str]) -> None:
     assert names(write_plots(study_of(trials, params=params), tmp_path)) == expected
 
 

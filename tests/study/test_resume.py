@@ -15,7 +15,13 @@ import yaml
 from tests.conftest import processes_with, start
 from tests.study.test_failures import results, study
 
-SWEEP = ("-m", "hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweeper.tracking=null", "hydra.sweep.dir=s")
+SWEEP = (
+    "-m",
+    "hydra/sweeper=optuna",
+    "hydra/launcher=local",
+    "hydra.sweeper.tracking=null",
+    "hydra.sweep.dir=s",
+)
 SPACE = ("x=uniform(0,1)", "y=loguniform(1e-3,1)")
 
 
@@ -52,7 +58,14 @@ def test_kill_9_at_ten_random_moments(run, tmp_path):
 
 def test_one_slot_and_four_draw_the_same(run, tmp_path):
     for slots in (1, 4):
-        done = run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=20", f"hydra.sweeper.n_jobs={slots}", f"hydra.sweep.dir=n{slots}")
+        done = run(
+            "toy.py",
+            *SWEEP,
+            *SPACE,
+            "hydra.sweeper.n_trials=20",
+            f"hydra.sweeper.n_jobs={slots}",
+            f"hydra.sweep.dir=n{slots}",
+        )
         assert done.code == 0, done
     assert params(tmp_path / "n1") == params(tmp_path / "n4")
 
@@ -103,7 +116,13 @@ def test_a_second_orchestrator_on_a_folder_is_refused(run, tmp_path):
 
 
 def test_two_sweeps_in_the_same_second_get_folders_of_their_own(tmp_path):
-    command = ("toy.py", *[a for a in SWEEP if "sweep.dir" not in a], "hydra.sweep.dir=multirun/${now:%Y-%m-%d}", *SPACE, "hydra.sweeper.n_trials=3")
+    command = (
+        "toy.py",
+        *[a for a in SWEEP if "sweep.dir" not in a],
+        "hydra.sweep.dir=multirun/${now:%Y-%m-%d}",
+        *SPACE,
+        "hydra.sweeper.n_trials=3",
+    )
     both = [start(*command, cwd=tmp_path) for _ in range(2)]
     for process in both:
         out, err = process.communicate(timeout=60)

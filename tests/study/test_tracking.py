@@ -18,9 +18,7 @@ from sweeper.study.tracking import (
     write_cursor,
 )
 
-STUDY = Study(
-    id="s1", name="first", app="train", project=Path("/p"), folder=Path("/p/multirun/first"), started=5.0
-)
+STUDY = Study(id="s1", name="first", app="train", project=Path("/p"), folder=Path("/p/multirun/first"), started=5.0)
 
 
 def trial_of(*attempts: list[dict[str, object]], **params: object) -> Trial:

@@ -6,9 +6,7 @@ from sweeper.trial.build import instantiate
 
 
 def made(**values):
-    return instantiate(
-        OmegaConf.create(values), "model", note="data=wine: 13 features", input_shape=(13,), outputs=3
-    )
+    return instantiate(OmegaConf.create(values), "model", note="data=wine: 13 features", input_shape=(13,), outputs=3)
 
 
 def test_builds_what_the_node_says():

@@ -46,9 +46,7 @@ def test_a_torn_one_is_set_aside_and_said(tmp_path, caplog, kept):
 def test_another_config_is_refused_by_key(tmp_path):
     Checkpoint(tmp_path, every_s=30, config=CONFIG).save({}, now=True)
     other = Checkpoint(tmp_path, every_s=30, config={**CONFIG, "optimizer.lr": 0.2})
-    with pytest.raises(
-        ConfigError, match=r"optimizer.lr must be 0.1 as in .*checkpoint.pt, got 0.2; use another"
-    ):
+    with pytest.raises(ConfigError, match=r"optimizer.lr must be 0.1 as in .*checkpoint.pt, got 0.2; use another"):
         other.load(CPU)
 
 

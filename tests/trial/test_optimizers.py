@@ -31,9 +31,7 @@ def test_each_option_steps_as_torch_does(compose, name):
     decay = values.pop("weight_decay", 0)
     ours, theirs = model(), model()
     exempt, decayed = ([p for p in theirs.parameters() if (p.ndim < 2) is flag] for flag in (True, False))
-    reference = kind(
-        [{"params": decayed, "weight_decay": decay}, {"params": exempt, "weight_decay": 0}], **values
-    )
+    reference = kind([{"params": decayed, "weight_decay": decay}, {"params": exempt, "weight_decay": 0}], **values)
     for a, b in zip(steps(ours, build_optimizer(node, ours)), steps(theirs, reference), strict=True):
         torch.testing.assert_close(a, b)
 

@@ -23,8 +23,7 @@ def test_the_first_loss_of_regression_is_the_variance(build_setup):
 
 def test_initial_weights_depend_on_the_seed_and_not_on_regularizers(build_setup):
     plain, regularized, other = (
-        build_setup(*o).model.head.weight
-        for o in ((), ("regularizer=[dropout,weight_decay,noise]",), ("seed=1",))
+        build_setup(*o).model.head.weight for o in ((), ("regularizer=[dropout,weight_decay,noise]",), ("seed=1",))
     )
     assert torch.equal(plain, regularized)
     assert not torch.equal(plain, other)
@@ -36,7 +35,5 @@ def test_a_convolution_over_a_table_says_what_to_use(build_setup):
 
 
 def test_a_device_that_is_not_there_is_an_error():
-    with pytest.raises(
-        ConfigError, match=r"stage.device must be usable here, got tpu7.*try stage.device=auto"
-    ):
+    with pytest.raises(ConfigError, match=r"stage.device must be usable here, got tpu7.*try stage.device=auto"):
         pick_device("tpu7")

@@ -94,9 +94,7 @@ def test_a_new_stage_runs_by_name(mine):
 
 
 def test_an_unknown_setting_of_a_stage_is_an_error(mine):
-    with pytest.raises(
-        ConfigError, match=r"stage.whta is unknown to my_stages.count \(did you mean 'what'\?\)"
-    ):
+    with pytest.raises(ConfigError, match=r"stage.whta is unknown to my_stages.count \(did you mean 'what'\?\)"):
         run(mine("stage=count", "+stage.whta=1"))
 
 

@@ -25,9 +25,7 @@ def test_the_linear_model_reaches_what_scikit_learn_reaches(run_trial, tmp_path,
     assert accuracy == pytest.approx(reference.score(data.val.inputs, data.val.targets), abs=0.02)
 
 
-@pytest.mark.parametrize(
-    ("model", "lr", "epochs", "least"), [("mlp", 0.003, 12, 0.96), ("cnn", 0.01, 5, 0.9)]
-)
+@pytest.mark.parametrize(("model", "lr", "epochs", "least"), [("mlp", 0.003, 12, 0.96), ("cnn", 0.01, 5, 0.9)])
 def test_learns_the_digits(run_trial, tmp_path, model, lr, epochs, least):
     setting = (f"model={model}", f"optimizer.lr={lr}", f"stage.epochs={epochs}", "objective=val_accuracy")
     assert run_trial(tmp_path, *setting) >= least
@@ -55,9 +53,7 @@ def test_test_is_opened_once_and_the_record_says_when(run_trial, tmp_path, compo
 
     held, test = load_file(tmp_path / "model.safetensors"), open_test(compose("data=wine").data)
     outputs = torch.tensor(test.inputs) @ held["head.weight"].T + held["head.bias"]
-    assert opening["metrics"]["test_accuracy"] == pytest.approx(
-        (outputs.argmax(1).numpy() == test.targets).mean()
-    )
+    assert opening["metrics"]["test_accuracy"] == pytest.approx((outputs.argmax(1).numpy() == test.targets).mean())
     record = read_attempt(tmp_path, 2)
     assert record.metrics[-1]["step"] == 3
     assert record.metrics[-1]["values"] == opening["metrics"]

@@ -53,7 +53,7 @@ class JobRunner:
     def run(self, run: Run) -> int:
         """The life of a trial's process; its exit code (0 if the task function returned)."""
         job = run.job
-        atexit._clear()  # type: ignore[attr-defined]  # those of the sweeping process are not ours to run
+        atexit._clear()  # those of the sweeping process are not ours to run
         try:
             _settle(run)
             cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
@@ -124,10 +124,8 @@ def _leave() -> None:
     gc.freeze()
     try:
         threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
     except BaseException:
         traceback.print_exc()
-
-

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection, Pipe, wait
@@ -49,7 +50,8 @@ def read_local_settings(keys: Mapping[str, Any]) -> LocalSettings:
     for key in keys:
         if key not in known:
             raise ConfigError(
-                f"hydra.launcher.{key} must be a key of the local launcher{nearest(key, known)}; it has {', '.join(known)}"
+                f"hydra.launcher.{key} must be a key of the local launcher{nearest(key, known)}; "
+                f"it has {', '.join(known)}"
             )
     preload = keys.get("preload") or ()
     names = (preload,) if isinstance(preload, str) else tuple(str(p) for p in preload)
@@ -105,7 +107,7 @@ class LocalSlots:
                 serve(theirs, list(self.settings.preload), runner.run, runner.warm)
                 code = 0
             except BaseException:
-                sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+                traceback.print_exc()
             finally:
                 os._exit(code)
         theirs.close()
@@ -232,5 +234,3 @@ def launch(slots: LocalSlots, jobs: list[Job], returns: Path) -> list[Any]:
             lost.return_value = RuntimeError(f"job {job.number} {reasons.get(job.number)}; see {job.folder}")
             collected.append(lost)
     return collected
-
-

@@ -67,7 +67,9 @@ class _Child:
     timed_out: bool = False
 
 
-def serve(connection: Connection, preload: list[str], run_job: Callable[[Run], int], warm: Callable[[Run], None]) -> None:
+def serve(
+    connection: Connection, preload: list[str], run_job: Callable[[Run], int], warm: Callable[[Run], None]
+) -> None:
     """The nursery's life: preload, then fork on request and report deaths, until the connection closes.
 
     ``warm`` runs here before each fork (what it caches every later trial inherits), ``run_job`` in the trial.

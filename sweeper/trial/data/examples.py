@@ -69,11 +69,7 @@ class Data:
         return 1 if self.classes is None else len(self.classes)
 
     def __str__(self) -> str:
-        shape = (
-            "x".join(map(str, self.input_shape))
-            if len(self.input_shape) > 1
-            else f"{self.input_shape[0]} features"
-        )
+        shape = "x".join(map(str, self.input_shape)) if len(self.input_shape) > 1 else f"{self.input_shape[0]} features"
         kind = "regression" if self.classes is None else f"{len(self.classes)} classes"
         return f"data={self.name}: {shape}, {kind}"
 
@@ -103,13 +99,9 @@ def check(examples: Examples) -> None:
 
 def _check_values(name: str, targets: Array) -> None:
     if targets.dtype.kind not in "fiu" or not np.isfinite(targets).all():
-        raise ConfigError(
-            f"{name} must have finite numbers as targets; drop or repair the others in the source"
-        )
+        raise ConfigError(f"{name} must have finite numbers as targets; drop or repair the others in the source")
     if np.ptp(targets) == 0:
-        raise ConfigError(
-            f"{name} must have targets that differ, got {targets[0]} everywhere; nothing to learn"
-        )
+        raise ConfigError(f"{name} must have targets that differ, got {targets[0]} everywhere; nothing to learn")
 
 
 def _check_classes(name: str, targets: Array, classes: int) -> None:
@@ -117,10 +109,6 @@ def _check_classes(name: str, targets: Array, classes: int) -> None:
         raise ConfigError(f"{name} must have class numbers (integers) as targets, got {targets.dtype}")
     present = np.unique(targets)
     if present[0] < 0 or present[-1] >= classes:
-        raise ConfigError(
-            f"{name} must have targets in [0, {classes - 1}], got {present[0]} to {present[-1]}"
-        )
+        raise ConfigError(f"{name} must have targets in [0, {classes - 1}], got {present[0]} to {present[-1]}")
     if len(present) < 2:
-        raise ConfigError(
-            f"{name} must have two classes or more, got only class {present[0]}; nothing to learn"
-        )
+        raise ConfigError(f"{name} must have two classes or more, got only class {present[0]}; nothing to learn")

@@ -23,9 +23,7 @@ def open_test(node: DictConfig) -> Split:
     """The test split, scaled by the training split's statistics; for the end of a run, on request."""
     test = _prepared(_key(node))[1]
     if len(test) == 0:
-        raise ConfigError(
-            f"data.split.test must be > 0 to open test, got {node.split.test}; try data.split.test=0.2"
-        )
+        raise ConfigError(f"data.split.test must be > 0 to open test, got {node.split.test}; try data.split.test=0.2")
     return test
 
 
@@ -38,14 +36,10 @@ def _prepared(key: str) -> tuple[Data, Split]:
     source = json.loads(key)
     split = source.pop("split", None)
     if not isinstance(split, dict) or set(split) != {"seed", "val", "test"}:
-        raise ConfigError(
-            f"data.split must give seed, val and test, got {split}; copy it from conf/data/digits.yaml"
-        )
+        raise ConfigError(f"data.split must give seed, val and test, got {split}; copy it from conf/data/digits.yaml")
     examples = instantiate(OmegaConf.create(source), "data")
     if not isinstance(examples, Examples):
-        raise ConfigError(
-            f"data._target_ must return Examples, got {type(examples).__name__}; see sweeper.trial.data"
-        )
+        raise ConfigError(f"data._target_ must return Examples, got {type(examples).__name__}; see sweeper.trial.data")
     check(examples)
 
     parts = split_indices(strata(examples.targets, examples.classes), **split)

@@ -39,9 +39,7 @@ def split_indices(strata: Array, *, val: float, test: float, seed: int) -> tuple
             part.append(piece)
     train, val_, test_ = (np.sort(np.concatenate(part)) for part in parts)
     if not (len(train) and len(val_)):
-        raise ConfigError(
-            f"data.split must leave examples to train and val, got {len(train)} and {len(val_)}"
-        )
+        raise ConfigError(f"data.split must leave examples to train and val, got {len(train)} and {len(val_)}")
     return train, val_, test_
 
 

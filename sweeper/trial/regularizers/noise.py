@@ -16,18 +16,13 @@ class Noise:
     def __init__(self, *, std: float) -> None:
         if not 0 < std < math.inf:
             raise ConfigError(
-                f"regularizer.noise.std must be > 0, got {std}; "
-                "try regularizer.noise.std=0.1 or leave noise out"
+                f"regularizer.noise.std must be > 0, got {std}; try regularizer.noise.std=0.1 or leave noise out"
             )
         self.std = std
 
-    def change_batch(
-        self, inputs: Tensor, targets: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def change_batch(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """ConfigError for inputs that are no real numbers, such as tokens."""
         if not inputs.is_floating_point():
-            raise ConfigError(
-                f"regularizer.noise needs real-valued inputs, got {inputs.dtype}; leave noise out"
-            )
+            raise ConfigError(f"regularizer.noise needs real-valued inputs, got {inputs.dtype}; leave noise out")
         noise = torch.randn(inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype)
         return inputs + self.std * noise, targets

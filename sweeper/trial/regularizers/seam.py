@@ -20,9 +20,7 @@ from sweeper.trial.tasks import Loss, Task
 class ActsOnData(Protocol):
     """Changes training batches; validation and test are never touched."""
 
-    def change_batch(
-        self, inputs: Tensor, targets: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
+    def change_batch(self, inputs: Tensor, targets: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(inputs (batch, \\*shape), targets (batch,)) to the same, on the generator's device."""
 
 
@@ -86,9 +84,7 @@ class Resumable(Protocol):
 
 
 PLACES = (ActsOnData, ActsOnModel, ActsOnLoss, ActsOnOptimizer, ActsBefore, ActsBetween, ActsAfter)
-METHODS = {
-    name for place in PLACES for name in vars(place) if name.startswith(("change_", "epoch_", "training_"))
-}
+METHODS = {name for place in PLACES for name in vars(place) if name.startswith(("change_", "epoch_", "training_"))}
 
 
 class Regularizers:
@@ -144,8 +140,7 @@ class Regularizers:
         reasons = [
             f"{key}: {reason}"
             for key, regularizer in self.named.items()
-            if isinstance(regularizer, ActsBetween)
-            and (reason := regularizer.epoch_ended(epoch, metrics, model))
+            if isinstance(regularizer, ActsBetween) and (reason := regularizer.epoch_ended(epoch, metrics, model))
         ]
         return reasons[0] if reasons else None
 

@@ -45,9 +45,7 @@ class Project:
 
     def submit(self, number: int, attempt: int = 0, **params: float) -> Path:
         folder = f"{number:04d}"
-        self.study.log_submission(
-            number, attempt, folder, {f"optimizer.{k}": v for k, v in params.items()}, []
-        )
+        self.study.log_submission(number, attempt, folder, {f"optimizer.{k}": v for k, v in params.items()}, [])
         hydra = self.path / folder / ".hydra"
         hydra.mkdir(parents=True, exist_ok=True)
         (hydra / "config.yaml").write_text("optimizer: {lr: 0.1}\n")

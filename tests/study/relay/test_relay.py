@@ -91,14 +91,10 @@ def test_a_killed_relay_is_made_up_for(project: Any) -> None:
 
     # the worst moments, by hand: after the metrics and before what says that they are in
     with sqlite3.connect(project.database) as db:
-        runs = [
-            run for (run,) in db.execute("SELECT run_uuid FROM runs WHERE name LIKE '000_ %' ORDER BY name")
-        ]
+        runs = [run for (run,) in db.execute("SELECT run_uuid FROM runs WHERE name LIKE '000_ %' ORDER BY name")]
         db.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?", runs[1:2])
         db.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?", runs[2:3])
-        db.execute(
-            "UPDATE tags SET value = 'RUNNING' WHERE key = 'sweeper.state' AND run_uuid = ?", runs[2:3]
-        )
+        db.execute("UPDATE tags SET value = 'RUNNING' WHERE key = 'sweeper.state' AND run_uuid = ?", runs[2:3])
         db.execute("DELETE FROM tags WHERE key = 'sweeper.relayed' AND run_uuid = ?", runs[2:3])
     project.sync()
     assert project.contents() == project.from_scratch()
@@ -127,9 +123,7 @@ def test_one_relay_at_a_time_and_one_bad_record_stops_no_other(project: Any) -> 
     live = project.live()
     said = project.run(0)
     live.until(lambda line: line.get("trial") == 0)
-    second = subprocess.Popen(
-        [*SYNC, str(project.path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    second = subprocess.Popen([*SYNC, str(project.path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert second.stderr is not None
     assert "another relay is at work" in second.stderr.readline()
 
@@ -166,9 +160,7 @@ def test_a_run_outside_a_sweep(project: Any) -> None:
 
 
 def test_the_relay_stays_light() -> None:
-    heavy = (
-        "import sys, sweeper.study.relay; print({'torch', 'optuna', 'mlflow', 'numpy'} & set(sys.modules))"
-    )
+    heavy = "import sys, sweeper.study.relay; print({'torch', 'optuna', 'mlflow', 'numpy'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", heavy], text=True) == "set()\n"
 
 

@@ -21,10 +21,7 @@ def test_the_three_splits_hold_all_of_the_source(compose, name):
     assert (data.input_shape, data.outputs) == (shape, outputs)
     assert len(data.train) + len(data.val) + len(test) == total
     assert len(data.val) == pytest.approx(0.2 * total, rel=0.1)
-    targets = (
-        np.concatenate([data.train.targets, data.val.targets, test.targets]) * data.target_std
-        + data.target_mean
-    )
+    targets = np.concatenate([data.train.targets, data.val.targets, test.targets]) * data.target_std + data.target_mean
     expected = getattr(datasets, f"load_{name}")().target
     np.testing.assert_allclose(np.sort(targets), np.sort(expected), rtol=1e-5)
 

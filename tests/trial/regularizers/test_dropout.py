@@ -49,9 +49,7 @@ def test_acts_after_each_hidden_activation_and_keeps_the_weights_names(model, si
 
 
 def test_nowhere_to_act_is_an_error():
-    with pytest.raises(
-        ConfigError, match=r"regularizer.dropout needs .* got Linear with none; .*use model=mlp"
-    ):
+    with pytest.raises(ConfigError, match=r"regularizer.dropout needs .* got Linear with none; .*use model=mlp"):
         Dropout(p=0.5).change_model(Linear(input_shape=(6,), outputs=3))
 
 

@@ -32,9 +32,7 @@ def test_goes_on_from_its_state():
     assert second.epoch_ended(3, {"val_loss": 2.0}, model)
 
 
-@pytest.mark.parametrize(
-    ("patience", "message"), [(0, "must be >= 1 epoch"), (20, "must be < stage.epochs=20 to act")]
-)
+@pytest.mark.parametrize(("patience", "message"), [(0, "must be >= 1 epoch"), (20, "must be < stage.epochs=20 to act")])
 def test_out_of_range_is_an_error(patience, message):
     with pytest.raises(ConfigError, match=f"regularizer.early_stopping.patience {message}"):
         EarlyStopping(patience=patience).training_began(20)

@@ -10,9 +10,7 @@ def test_adds_gaussian_noise_of_its_deviation():
     noisy, same = Noise(std=0.3).change_batch(inputs, targets, torch.Generator().manual_seed(0))
     assert noisy.std().item() == pytest.approx(0.3, rel=0.02)
     assert noisy.mean().item() == pytest.approx(0, abs=0.01)
-    assert (noisy.abs() < 0.3).float().mean().item() == pytest.approx(
-        0.6827, abs=0.01
-    )  # the normal law's one sigma
+    assert (noisy.abs() < 0.3).float().mean().item() == pytest.approx(0.6827, abs=0.01)  # the normal law's one sigma
     assert same is targets
     assert inputs.abs().max() == 0
 

@@ -34,22 +34,16 @@ def test_each_draws_numbers_of_its_own():
 
 
 def test_one_that_acts_nowhere_is_an_error():
-    with pytest.raises(
-        ConfigError, match=r"regularizer.mine must have a method of change_batch, .*got dict with none"
-    ):
+    with pytest.raises(ConfigError, match=r"regularizer.mine must have a method of change_batch, .*got dict with none"):
         Regularizers({"mine": {}})
 
 
 def test_a_misspelt_method_is_an_error():
-    with pytest.raises(
-        ConfigError, match=r"regularizer.mine has a method epoch_end .*did you mean 'epoch_ended'"
-    ):
+    with pytest.raises(ConfigError, match=r"regularizer.mine has a method epoch_end .*did you mean 'epoch_ended'"):
         Regularizers({"mine": Misspelt()})
 
 
 def test_a_mistake_names_its_key(compose):
     node = without_space(compose("regularizer=[dropout]", "+regularizer.dropout.q=1")).regularizer
-    with pytest.raises(
-        ConfigError, match=r"regularizer.dropout.q is unknown to sweeper.trial.regularizers.dropout"
-    ):
+    with pytest.raises(ConfigError, match=r"regularizer.dropout.q is unknown to sweeper.trial.regularizers.dropout"):
         build_regularizers(node)

@@ -44,12 +44,14 @@ def direction_of(metric: str) -> str:
     if any(w in ("accuracy", "acc", "r2", "auc", "f1", "precision", "recall", "score") for w in words):
         return "maximize"
     raise ConfigError(
-        f"hydra.sweeper.direction must be given for objective={metric}, whose name does not say whether more is better; "
+        f"hydra.sweeper.direction must be given for objective={metric}, whose name does not say which is better; "
         "add hydra.sweeper.direction=minimize or maximize"
     )
 
 
 extend_grammar()
 OmegaConf.register_new_resolver("sweeper.direction", direction_of, replace=True)
-OmegaConf.register_new_resolver("sweeper.first", lambda name, otherwise: otherwise if name is None else name, replace=True)
+OmegaConf.register_new_resolver(
+    "sweeper.first", lambda name, otherwise: otherwise if name is None else name, replace=True
+)
 OmegaConf.register_new_resolver("sweeper.pad", lambda n, width=4: f"{int(n):0{int(width)}d}", replace=True)

@@ -28,4 +28,3 @@ class LocalLauncher(Launcher):
         from sweeper.study.start import launch_locally
 
         return launch_locally(self, job_overrides, initial_job_idx)
-

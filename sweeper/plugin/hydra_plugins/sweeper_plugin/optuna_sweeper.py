@@ -10,7 +10,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from . import grammar as grammar  # noqa: PLC0414 the command line's words
+from . import grammar as grammar
 
 
 class OptunaSweeper(Sweeper):

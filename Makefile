@@ -1,0 +1,35 @@
+# sweep: the main job; test: the tests. Each works on a fresh machine with Python 3.11+, git and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: sweep test setup check bench ui clean
+
+sweep: setup          ## 50 trials of an MLP on digits, then the best of them
+	$(BIN)/python train.py -m
+
+test: setup           ## the tests that need nothing but Python
+	$(BIN)/python -m pytest -m "not slurm and not browser and not gpu and not bench"
+
+setup: .venv/ready    ## the environment, from the pinned files
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $$(grep '^torch==' constraints.txt)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt hatchling editables
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	touch $@
+
+check: setup          ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+bench: setup          ## ratios against peers on this machine (installs them into .venv-peers)
+	$(BIN)/python -m bench
+
+ui: setup             ## MLflow's pages on this project's store
+	$(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+
+clean:                ## the environments; recorded runs stay
+	rm -rf .venv .venv-peers

@@ -1,0 +1,30 @@
+"""One of several Optuna processes on one journal, without Hydra or MLflow: `plain_optuna.py TRIALS`.
+
+Prints when the trials began and ended; the two processes' imports don't count.
+"""
+
+import sys
+import time
+
+import optuna
+import torch
+from digits_mlp import train
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+
+def objective(trial: optuna.Trial) -> float:
+    width, depth = trial.suggest_categorical("width", [32, 64, 128, 256]), trial.suggest_int("depth", 1, 2)
+    return train(width=width, depth=depth, lr=trial.suggest_float("lr", 1e-4, 1e-1, log=True))
+
+
+if __name__ == "__main__":
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    torch.set_num_threads(1)
+    train(width=32, depth=1, lr=1e-3)  # the first optimizer imports lazily
+    storage = JournalStorage(JournalFileBackend("optuna.journal"))
+    sampler = optuna.samplers.RandomSampler()
+    study = optuna.create_study(storage=storage, study_name="plain", load_if_exists=True, sampler=sampler)
+    start = time.time()
+    study.optimize(objective, n_trials=int(sys.argv[1]))
+    print(start, time.time())
