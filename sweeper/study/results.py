@@ -13,7 +13,7 @@ import yaml
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.folder import COMPLETE, FAIL, PRUNED, End, replace
+from sweeper.folder import COMPLETE, FAIL, PRUNED, End, attempts, read_attempt, replace
 from sweeper.study.provenance import command_line, program
 from sweeper.study.samplers import pareto_or_best
 from sweeper.study.study_folder import RESULTS, StudyFolder
@@ -53,6 +53,7 @@ class Results:
         self._paths = {n: s.folder for n, s in folder.submissions().items()}
         self._params = {n: s.params for n, s in folder.submissions().items()}
         self._overrides = {n: s.overrides for n, s in folder.submissions().items()}
+        self._metrics: dict[int, dict[str, float]] = {}
         self._runs: Mapping[int, str] = {}
         self._written = 0.0
         self._dirty = True
@@ -98,10 +99,19 @@ class Results:
             "number": number,
             **({"value": values[0]} if len(values) == 1 else {"values": values}),
             "params": dict(self._params.get(number, trial.params)),
+            "metrics": self._last_metrics(number),
             "folder": str(self.folder.path / self._paths.get(number, "")),
             "mlflow_run_id": self._runs.get(number),
             "command": shlex.join([*program(), *self._overrides.get(number, [])]),
         }
+
+    def _last_metrics(self, number: int) -> dict[str, float]:
+        """What the trial reported last, read once."""
+        if number not in self._metrics:
+            folder = self.folder.path / self._paths.get(number, "")
+            events = [e for n in attempts(folder) for e in read_attempt(folder, n).metrics]
+            self._metrics[number] = events[-1]["values"] if events else {}
+        return self._metrics[number]
 
     def write_if_due(self) -> None:
         if self._dirty and time.monotonic() - self._written > WRITE_EVERY_S:

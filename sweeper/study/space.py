@@ -2,7 +2,7 @@
 
 Hydra's sweep grammar (``choice``, ``range``, ``interval``, ``tag(log, …)``, casts) and the two words
 ``uniform(low, high)`` and ``loguniform(low, high)``. As in hydra-optuna-sweeper the end of a ``range``
-is included and an ``interval`` of two integers draws integers.
+is included.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ def open_study(settings: Settings, folder: StudyFolder, sampler: BaseSampler, pr
     except Exception as error:
         reason = masked(" ".join(str(error).split())[:300])
         raise ConfigError(
-            f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: "
-            f"{type(error).__name__}: {reason}; name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"
+            f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: {type(error).__name__}: "
+            f"{reason}; name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"
         ) from error
     wanted = [d.upper() for d in settings.direction]
     if [d.name for d in study.directions] != wanted:

@@ -140,12 +140,16 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
         table = Table(title=title, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
         directions = results.asked["directions"]
         values = [metric] if len(directions) == 1 else [f"{i}: {d}" for i, d in enumerate(directions)]
-        for name in ["trial", *values, *names, "folder"]:
+        others = [m for m in best[0]["metrics"] if m.startswith("val_") and m != metric][:3]
+        for name in ["trial", *values, *others, *names, "folder"]:
             table.add_column(name, header_style="dim", overflow="fold")
         for b in best[:20]:
             shown = [b["value"]] if "value" in b else b["values"]
             drawn = [_escape(short(b["params"][n])) if n in b["params"] else "" for n in names]
-            table.add_row(f"{b['number']:04d}", *map(short, shown), *drawn, _escape(os.path.relpath(b["folder"])))
+            measured = [short(b["metrics"].get(m, "")) for m in others]
+            table.add_row(
+                f"{b['number']:04d}", *map(short, shown), *measured, *drawn, _escape(os.path.relpath(b["folder"]))
+            )
         console.print(table)
     if results.failures:
         failed = Table(title="failed", title_justify="left", title_style="bold red", box=None, padding=(0, 2, 0, 0))

@@ -39,12 +39,10 @@ def server(tmp_path: Path, template: Path) -> Iterator[tuple[str, Path, Callable
             "--artifacts-destination",
             str(tmp_path / "files"),
         ]
+        alone = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # without it, ten processes
         with open(tmp_path / "server.log", "w") as log:
-            started.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", *command, *stores], stdout=log, stderr=log, start_new_session=True
-                )
-            )
+            pipes: dict[str, Any] = {"stdout": log, "stderr": log, "env": alone, "start_new_session": True}
+            started.append(subprocess.Popen([sys.executable, "-m", *command, *stores], **pipes))
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             try:

@@ -1,0 +1,94 @@
+"""`python -m bench [sweeps noop start busy] [--write]`: ratios against peers measured in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench import busy, noop, start, sweeps
+from bench.command import PEER_PYTHON, PYTHON, ROOT
+from bench.peers import install, versions
+from bench.table import Table
+
+DOCS = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- written by `make bench` -->", "<!-- end -->"
+OURS = ["torch", "optuna", "hydra-core", "mlflow", "scikit-learn"]
+PEERS = [*OURS, "hydra-optuna-sweeper", "hydra-joblib-launcher", "hydra-submitit-launcher", "joblib", "submitit", "ray"]
+
+
+def main() -> int:
+    args = arguments()
+    install(ray=args.ray)
+    measurements: dict[str, Callable[[], Table]] = {
+        "sweeps": lambda: sweeps.measure(tuple(args.trials), tuple(args.submitit_trials), args.repeats, args.ray),
+        "noop": lambda: noop.measure(tuple(args.noop_trials), tuple(args.noop_peer_trials)),
+        "start": lambda: start.measure(args.starts),
+        "busy": lambda: busy.measure(args.uneven_trials, args.unit_s),
+    }
+    began, tables = time.monotonic(), []
+    print(environment(), "\n")
+    for name in args.which or measurements:
+        tables.append(measurements[name]())
+        print(tables[-1].text(), flush=True)
+    print(f"{time.monotonic() - began:.0f} s")
+    if args.write:
+        write(DOCS, tables)
+    return 1 if any(row.holds is False for table in tables for row in table.rows) else 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", []], help="default: all")
+    two = {"nargs": 2, "type": int, "metavar": ("FEW", "MANY")}
+    parser.add_argument("--trials", default=(10, 50), **two)
+    parser.add_argument("--submitit-trials", default=(2, 6), **two)
+    parser.add_argument("--repeats", type=int, default=3, help="of each sweep")
+    parser.add_argument("--noop-trials", default=(50, 250), **two)
+    parser.add_argument("--noop-peer-trials", default=(20, 100), **two)
+    parser.add_argument("--starts", type=int, default=5, help="of each command")
+    parser.add_argument("--uneven-trials", type=int, default=40)
+    parser.add_argument("--unit-s", type=float, default=1.0, help="length of an even trial")
+    parser.add_argument("--ray", action="store_true", help="Ray Tune as one more peer")
+    parser.add_argument("--write", action="store_true", help=f"write the tables to {DOCS.relative_to(ROOT)}")
+    return parser.parse_args()
+
+
+def environment() -> str:
+    """Date, machine and versions, as lines."""
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    own, peers = (
+        ", ".join(f"{n} {v}" for n, v in versions(python, names).items())
+        for python, names in ((PYTHON, OURS), (PEER_PYTHON, PEERS))
+    )
+    lines = [
+        f"Date: {datetime.now(UTC):%Y-%m-%d}, load {os.getloadavg()[0]:.2f} at the start",
+        f"Machine: {len(os.sched_getaffinity(0))} cores ({cpu_model()}), {memory_gib:.0f} GiB, "
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
+        f"Ours: {own}",
+        f"Peers: {peers}",
+    ]
+    return "\n".join(lines)
+
+
+def cpu_model() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def write(path: Path, tables: list[Table]) -> None:
+    """Put the tables in place of the former ones, the text around them untouched."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    listed = "\n".join(f"- {line}" for line in environment().splitlines())
+    body = "\n".join([BEGIN, "", listed, "", *(table.markdown() for table in tables), END])
+    path.write_text(before + body + rest.partition(END)[2], encoding="utf-8")
+    print(f"wrote {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""The digits perceptron, swept with MLflow on two slots: whole commands, peers beside ours, and the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from bench.command import APPS, PEER_PYTHON, PYTHON, ROOT, begin, finish, fresh_folder, require_runs, run
+from bench.table import Row, Table, at_least, at_most, seconds
+
+EPOCHS = 20
+SPACE = ("width=choice(32,64,128,256)", "depth=choice(1,2)", "lr=tag(log,interval(1e-4,1e-1))")
+PEER = (PEER_PYTHON, str(APPS / "peer.py"), "-m", "hydra/sweeper=optuna", *SPACE)
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "sweeper": (PYTHON, str(ROOT / "train.py"), "-m", "hydra.launcher.slots=2"),
+    "joblib": (*PEER, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=2"),
+    "basic": (*PEER, "hydra/launcher=basic", "hydra.sweeper.n_jobs=1"),
+    "submitit_local": (*PEER, "hydra/launcher=submitit_local", "hydra.sweeper.n_jobs=2"),
+    "ray": (PEER_PYTHON, str(APPS / "ray_tune.py")),
+}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds of a whole command by its number of trials, and what each trial more adds."""
+
+    walls: dict[int, float]
+
+    @property
+    def marginal_s(self) -> float:
+        few, many = min(self.walls), max(self.walls)
+        return (self.walls[many] - self.walls[few]) / (many - few)
+
+    def wall_s(self, trials: int) -> float:
+        """Measured, or drawn out along the marginal cost."""
+        many = max(self.walls)
+        return self.walls.get(trials, self.walls[many] + (trials - many) * self.marginal_s)
+
+    def per_minute(self, trials: int) -> float:
+        return 60 * trials / self.wall_s(trials)
+
+
+def measure(trials: tuple[int, int], submitit: tuple[int, int], repeats: int, ray: bool) -> Table:
+    sizes = {"sweeper": trials, "joblib": trials, "basic": trials, **({"ray": trials} if ray else {})}
+    walls: dict[tuple[str, int], list[float]] = {}
+    for _ in range(repeats):  # taking turns, so that a slower minute of the machine meets all
+        for tool, counts in sizes.items():
+            for n in counts:
+                walls.setdefault((tool, n), []).append(sweep(tool, n))
+    for n in submitit:
+        walls["submitit_local", n] = [sweep("submitit_local", n)]
+    tools = dict.fromkeys(tool for tool, _ in walls)
+    costs = {tool: Cost({n: median(w) for (t, n), w in walls.items() if t == tool}) for tool in tools}
+    how = (
+        f"Whole commands of {trials[1]} trials, start included, until every run is FINISHED in MLflow's SQLite "
+        f"store; each tool at its defaults, medians of {repeats}. The marginal time is from {trials[0]} and "
+        f"{trials[1]} trials; submitit_local ran {submitit[0]} and {submitit[1]} once, drawn out to {trials[1]}. "
+        "The peers' app trains by `bench/apps/digits_mlp.py` and logs each epoch's metrics in one call."
+    )
+    return Table(
+        "Fifty trainings with MLflow", how, [*_compare(costs, trials[1]), *_limits(costs["sweeper"], trials[1])]
+    )
+
+
+def sweep(tool: str, trials: int) -> float:
+    """Seconds of one whole sweep, its store complete."""
+    ran = run([*COMMANDS[tool], *_total(tool, trials)], fresh_folder(f"{tool}-{trials}"))
+    require_runs(ran.folder, trials, metric="val_loss", steps=EPOCHS)
+    return ran.wall_s
+
+
+def _total(tool: str, trials: int) -> list[str]:
+    return [str(trials)] if tool == "ray" else [f"hydra.sweeper.n_trials={trials}"]
+
+
+def _compare(costs: dict[str, Cost], n: int) -> list[Row]:
+    ours, rows = costs["sweeper"], []
+    bounds = {"joblib": 2, "submitit_local": 20}
+    for tool, cost in costs.items():
+        if tool == "sweeper":
+            continue
+        ratio = ours.per_minute(n) / cost.per_minute(n)
+        verdict = at_least(ratio, bounds[tool]) if tool in bounds else (f"{ratio:.3g} ×",)
+        speeds = (f"{c.per_minute(n):.0f}/min in {seconds(c.wall_s(n))}" for c in (ours, cost))
+        rows.append(Row(f"trials a minute, {n} trials", next(speeds), f"{tool}: {next(speeds)}", *verdict))
+    for tool, cost in costs.items():
+        if tool == "sweeper":
+            continue
+        ratio = ours.marginal_s / cost.marginal_s
+        verdict = at_most(ratio, 0.4) if tool == "joblib" else (f"{ratio:.3g} ×",)
+        rows.append(
+            Row("marginal time a trial", seconds(ours.marginal_s), f"{tool}: {seconds(cost.marginal_s)}", *verdict)
+        )
+    return rows
+
+
+def _limits(ours: Cost, trials: int) -> list[Row]:
+    (plain_s, plain_cpu_s), (own_s, own_cpu_s) = bare_loop("plain", trials), bare_loop("ours", trials)
+    two_s = two_processes(trials)
+    against: list[tuple[str, float, str, float, Callable[[float], str]]] = [
+        ("marginal time a trial", ours.marginal_s, "bare loop, one process", plain_s, seconds),
+        ("marginal time a trial", ours.marginal_s, "two plain Optuna processes, no MLflow", two_s, seconds),
+        ("bare loop of our training code", own_s, "of the peers'", plain_s, seconds),
+        ("the same in CPU time", own_cpu_s, "of the peers'", plain_cpu_s, seconds),
+    ]
+    return [Row(what, show(a), f"{peer}: {show(b)}", f"{a / b:.3g} ×") for what, a, peer, b, show in against]
+
+
+def bare_loop(code: str, trials: int) -> tuple[float, float]:
+    """Wall and CPU seconds a training in one process, one after another."""
+    ran = run([PYTHON, str(APPS / "bare_loop.py"), code, str(trials)], fresh_folder(f"bare-{code}"))
+    wall_s, cpu_s = map(float, ran.output.split()[-2:])
+    return wall_s, cpu_s
+
+
+def two_processes(trials: int) -> float:
+    """Seconds a trial of two Optuna processes on one journal, their imports not counted."""
+    folder = fresh_folder("plain-optuna")
+    parts: list[Path] = [folder / name for name in ("a", "b")]
+    journal = folder / "optuna.journal"
+    for part in parts:
+        part.mkdir()
+    begun = [begin([PYTHON, str(APPS / "plain_optuna.py"), str(journal), str(trials // 2)], part) for part in parts]
+    spans = [tuple(map(float, finish(*b).output.split()[-2:])) for b in begun]
+    return (max(end for _, end in spans) - min(start for start, _ in spans)) / (trials // 2 * 2)
