@@ -8,7 +8,7 @@ sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
 
 test: setup           ## the tests that need nothing but Python
-	$(BIN)/python -m pytest -m "not slurm and not browser and not gpu and not bench"
+	$(BIN)/python -m pytest -n 2 -m "not slurm and not browser and not gpu and not bench"
 
 setup: .venv/ready    ## the environment, from the pinned files
 
@@ -29,7 +29,7 @@ bench: setup          ## ratios against peers on this machine (installs them int
 	$(BIN)/python -m bench
 
 ui: setup             ## MLflow's pages on this project's store
-	$(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"
 
 clean:                ## the environments; recorded runs stay
 	rm -rf .venv .venv-peers

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeper.study.provenance import git_commit
 from sweeper.study.relay_process import RelayProcess
+from sweeper.study.settings import read_tracking
 from sweeper.trial.report import Recorded, current_attempt
 
 
@@ -25,13 +26,13 @@ def recorded(task: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
         return task(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     tracking = OmegaConf.select(cfg, "tracking", default="mlflow")
-    relay = RelayProcess.for_study(
-        folder, OmegaConf.to_container(tracking, resolve=True) if OmegaConf.is_config(tracking) else tracking
-    )
+    if OmegaConf.is_config(tracking):
+        tracking = OmegaConf.to_container(tracking, resolve=True)
+    relay = RelayProcess.tracking(folder, read_tracking(tracking))
+    relay.start_when_due(force=True)
     try:
         return Recorded(task, objectives=None, facts={"commit": git_commit(), "cwd": os.getcwd()})(cfg)
     finally:
-        relay.finish_soon()
         relay.finish(lambda text: print(f"sweeper: {text}", file=sys.stderr, flush=True))
         if relay.address is not None:
             print(

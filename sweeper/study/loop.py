@@ -101,11 +101,20 @@ class Loop:
                 continue
             asked = self.asker.again(trial.number)
             submitted = submissions.get(trial.number)
+            if submitted is not None:
+                self._close_attempts(Path(submitted.folder))
             end = self._counted_end(Path(submitted.folder)) if submitted else None
             if end is not None:
                 self._tell(asked.number, end, asked, 0.0, self.folder.trial_folder(submitted.folder), None)  # type: ignore[union-attr]
             else:
                 self._again.append((asked, 0))
+
+    def _close_attempts(self, folder: Path) -> None:
+        """Their processes died with the orchestrator that watched them: put that on record."""
+        path = self.folder.trial_folder(str(folder))
+        for attempt in record.attempts(path):
+            if record.read_attempt(path, attempt).end is None:
+                record.write_end(path, attempt, End(record.INTERRUPTED, None, "its orchestrator died"))
 
     def _counted_end(self, folder: Path) -> End | None:
         """The end that counts among a trial's attempts: the first final one."""

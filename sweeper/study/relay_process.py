@@ -8,11 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from sweeper.errors import ConfigError
+from sweeper.study.settings import Tracking
 
 Say = Callable[[str], None]
 DELAY_S = 3.0  # importing mlflow costs two CPU seconds: let the first trial start before
@@ -36,23 +36,14 @@ class RelayProcess:
         self._progress = ""
 
     @classmethod
-    def for_study(cls, folder: Path, tracking: Any) -> RelayProcess:
-        """``tracking`` is ``mlflow``, null, or ``{uri: …, experiment: …}``."""
+    def tracking(cls, folder: Path, tracking: Tracking | None) -> RelayProcess:
+        """The relay for a study's or a run's folder; says so in one line where mlflow is missing."""
         if tracking is None:
             return cls(folder, on=False)
-        keys = dict(tracking) if isinstance(tracking, Mapping) else {}
-        unknown = set(keys) - {"uri", "experiment"}
-        if unknown or not (isinstance(tracking, Mapping) or tracking == "mlflow"):
-            raise ConfigError(
-                f"tracking must be mlflow, null or {{uri: …, experiment: …}}, got {tracking!r}; try tracking=mlflow"
-            )
         if importlib.util.find_spec("mlflow") is None:
-            print(
-                "sweeper: runs are not tracked, mlflow is missing; pip install 'sweeper[mlflow]'",
-                file=sys.stderr,
-            )
+            print("sweeper: runs are not tracked, mlflow is missing; pip install 'sweeper[mlflow]'", file=sys.stderr)
             return cls(folder, on=False)
-        return cls(folder, uri=keys.get("uri"), experiment=keys.get("experiment"))
+        return cls(folder, uri=tracking.uri, experiment=tracking.experiment)
 
     def start_when_due(self, *, force: bool = False) -> None:
         if self._on and self._process is None and (force or time.monotonic() - self._created > DELAY_S):
@@ -89,20 +80,15 @@ class RelayProcess:
             if "runs" in message:
                 self._progress = f"{message['runs']} of {message['of']}"
 
-    def finish_soon(self) -> None:
-        """Tell the relay that the study has ended; it writes the rest while we draw the plots."""
-        self.start_when_due(force=True)
-        if self._process is not None and self._process.stdin is not None:
-            try:
-                self._process.stdin.write(b"finish\n")
-                self._process.stdin.flush()
-            except (BrokenPipeError, ValueError):
-                pass
-
     def finish(self, say: Say) -> int:
         """Wait until MLflow has everything, or the relay has given up and said so; its exit code."""
+        self.start_when_due(force=True)
         if self._process is None:
             return 0
+        assert self._process.stdin is not None and self._process.stdout is not None
+        with suppress(BrokenPipeError):  # it has given up already; its exit code says why
+            self._process.stdin.write(b"finish\n")
+            self._process.stdin.flush()
         told = False
         started = time.monotonic()
         while (code := self._process.poll()) is None:
@@ -112,6 +98,9 @@ class RelayProcess:
                 say(f"tracking: MLflow has {self._progress or '0'} runs, waiting for the rest")
             time.sleep(0.02)
         self.poll(say)
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
         return code
 
     def kill(self) -> None:

@@ -31,7 +31,7 @@ class Settings:
     repeats: int
     retries: int
     seed: int
-    tracking: Any
+    tracking: Tracking | None
     dry_run: bool
     detach: bool
 
@@ -66,16 +66,41 @@ def read_settings(keys: Mapping[str, Any]) -> Settings:
         repeats=_whole("repeats", raw["repeats"], at_least=1),
         retries=_whole("retries", raw["retries"], at_least=0),
         seed=_whole("seed", raw["seed"], at_least=0),
-        tracking=raw["tracking"],
+        tracking=read_tracking(raw["tracking"]),
         dry_run=_flag("dry_run", raw["dry_run"]),
         detach=False,
     )
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """Where MLflow's runs go; None: what the environment says, then a SQLite file in the project's folder."""
+
+    uri: str | None = None
+    experiment: str | None = None
+
+
+def read_tracking(value: Any) -> Tracking | None:
+    """``mlflow``, null, or ``{uri: …, experiment: …}``."""
+    if value is None:
+        return None
+    keys = dict(value) if isinstance(value, Mapping) else {}
+    if set(keys) - {"uri", "experiment"} or not (isinstance(value, Mapping) or value == "mlflow"):
+        raise ConfigError(
+            f"tracking must be mlflow, null or {{uri: …, experiment: …}}, got {value!r}; try tracking=mlflow"
+        )
+    return Tracking(_text(keys.get("uri")), _text(keys.get("experiment")))
 
 
 def _directions(value: Any) -> tuple[str, ...]:
     several = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     names = tuple(d.name if isinstance(d, Enum) else str(d) for d in several)
     for name in names:
+        if name.startswith("unknown for "):
+            raise ConfigError(
+                f"hydra.sweeper.direction must be given for objective={name.removeprefix('unknown for ')}, whose name "
+                "does not say whether more is better; add hydra.sweeper.direction=minimize or maximize"
+            )
         if name not in ("minimize", "maximize"):
             raise ConfigError(
                 f"hydra.sweeper.direction must be minimize, maximize or a list of them, got {name!r}; "

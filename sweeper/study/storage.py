@@ -28,9 +28,9 @@ class _LockedByFolder(BaseJournalFileLock):
         pass
 
 
-def open_study(settings: Settings, folder: StudyFolder, sampler: BaseSampler, pruner: BasePruner) -> Study:
+def open_study(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, pruner: BasePruner) -> Study:
     """Open the study, or found it; ConfigError if the storage can't be read or is another study's."""
-    if settings.storage is None:
+    if folder is not None:
         folder.mend_journal()
         path = str(folder.path / JOURNAL)
         storage: Any = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=_LockedByFolder()))

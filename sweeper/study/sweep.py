@@ -27,7 +27,7 @@ from sweeper.study.relay_process import RelayProcess
 from sweeper.study.results import Results
 from sweeper.study.samplers import PlannedSampler, describe, make_sampler
 from sweeper.study.search import SearchSpace
-from sweeper.study.settings import Settings
+from sweeper.study.settings import Settings, Tracking
 from sweeper.study.space import Parameter, parameter
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
@@ -67,10 +67,11 @@ class Sweep:
         if s.dry_run:
             self._show_plan(found, sampler)
             return
+        shared = None if s.storage is None else open_study(s, None, sampler, pruner)
         folder = self._claim()
         try:
             asked = self._found_or_resume(folder, found)
-            study = open_study(s, folder, sampler, pruner)
+            study = shared or open_study(s, folder, sampler, pruner)
             self._run(folder, study, asked)
         except OSError as error:
             raise unwritable(folder.path, error) from error
@@ -81,7 +82,7 @@ class Sweep:
         s = self.settings
         results = Results(folder, study, asked, n_trials=s.n_trials, resume=self._resume_command(folder))
         view = View(results)
-        relay = RelayProcess.for_study(folder.path, s.tracking)
+        relay = RelayProcess.tracking(folder.path, s.tracking)
         loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)
         state, reason, exit_code = "COMPLETE", None, 0
         with self._interruptible():
@@ -103,8 +104,9 @@ class Sweep:
             try:
                 folder.end(state, reason)
                 results.write()
-                relay.finish_soon()
-                results.write_plots()
+                if s.tracking is not None:
+                    relay.start_when_due(force=True)  # it writes what it knows while we draw
+                    results.write_plots()
                 relay.finish(say)
                 results.learn_runs(relay.run_ids)
                 results.write()
@@ -164,7 +166,7 @@ class Sweep:
             "repeats": s.repeats,
             "fixed": self.space.fixed,
             "space": found,
-            "tracking": s.tracking if isinstance(s.tracking, dict) else {"uri": None, "experiment": None},
+            "tracking": vars(s.tracking or Tracking()),
         }
         if folder.exists:
             recorded = folder.read()

@@ -189,7 +189,8 @@ def _open_alone() -> Attempt:
     global _current
     folder = Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else Path.cwd()
     _current = attempt = Attempt(folder)
-    attempt.start(number=None, config={})
+    known = _start_fields(OmegaConf.create()) if HydraConfig.initialized() else {"number": None, "config": {}}
+    attempt.start(**known, cwd=os.getcwd())
     atexit.register(_end_alone, attempt)
     return attempt
 

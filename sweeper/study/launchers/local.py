@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
@@ -90,6 +91,7 @@ class LocalSlots:
         self._nursery: int | None = None
         self._runner: JobRunner | None = None
         self._exits: list[Exit] = []
+        self._used = False
 
     def start(self, runner: JobRunner) -> None:
         """Fork the nursery; call it before this process starts a thread. It preloads while we go on."""
@@ -119,6 +121,7 @@ class LocalSlots:
 
     def submit(self, job: Job, return_path: str | None = None) -> None:
         assert self._connection is not None, "start() comes before submit()"
+        self._used = True
         slot = self._free_slots.pop(0)
         self._running[job.number, job.attempt] = slot
         s = self.settings
@@ -173,10 +176,8 @@ class LocalSlots:
         assert self._connection is not None and self._runner is not None
         self._connection.close()
         if self._nursery is not None:
-            try:
+            with suppress(ChildProcessError):
                 os.waitpid(self._nursery, 0)
-            except ChildProcessError:
-                pass
         lost = "lost: the process that watches local trials was killed"
         self._exits += [Exit(number, attempt, lost, lost=True) for number, attempt in self._running]
         self._free_slots = list(range(self.slots))
@@ -201,10 +202,10 @@ class LocalSlots:
             self._connection.close()  # the nursery kills what is left and exits
             self._connection = None
         if self._nursery is not None:
-            try:
+            if not self._used:  # it may be in the middle of a long import, and has nothing to clean up
+                os.kill(self._nursery, signal.SIGKILL)
+            with suppress(ChildProcessError):
                 os.waitpid(self._nursery, 0)
-            except ChildProcessError:
-                pass
             self._nursery = None
 
 
