@@ -28,7 +28,7 @@ def install(*, ray: bool = False) -> None:
         torch = [line for line in pins.read_text().splitlines() if line.startswith(TORCH)]
         for what in (torch, ["-r", str(pins)]):
             if what:
-                subprocess.run([PEER_PYTHON, "-m", "pip", "install", "--quiet", *what], check=True)
+                subprocess.run([PEER_PYTHON, "-m", "pip", "install", "-qq", *what], check=True)
         stamp.touch()
 
 
