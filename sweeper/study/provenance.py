@@ -38,14 +38,16 @@ class Provenance:
 
 
 def git_commit() -> str | None:
-    """The commit checked out in the working directory, or None."""
+    """The commit checked out where the app's code lies, or None."""
     return _git("rev-parse", "HEAD").strip() or None
 
 
 def _git(*arguments: str) -> str:
+    script = getattr(sys.modules.get("__main__"), "__file__", None)
+    where = Path(script).absolute().parent if script else Path.cwd()
     try:
         done = subprocess.run(
-            ["git", *arguments],
+            ["git", "-C", where, *arguments],
             capture_output=True,
             timeout=20,
             text=True,
