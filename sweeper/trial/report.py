@@ -18,7 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path
-from sweeper.space_node import without_space
+from sweeper.space_node import is_space
 
 _current: Attempt | None = None
 
@@ -62,7 +62,7 @@ def current_attempt() -> Attempt | None:
 
 
 def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
-    """A config as ``{'optimizer.lr': 3e-4, …}``, resolved where it can be; lists stay whole."""
+    """A config as ``{'optimizer.lr': 3e-4, …}`` without its spaces, resolved where it can be; lists stay whole."""
     flat: dict[str, Any] = {}
     for key in cfg:
         name = f"{prefix}{key}"
@@ -73,6 +73,8 @@ def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
             value = cfg[key]
         except Exception:  # an interpolation that only resolves elsewhere: record it as written
             value = str(OmegaConf.to_container(cfg, resolve=False)[key])  # type: ignore[index]
+        if key == "space" and is_space(value):
+            continue
         if OmegaConf.is_dict(value):
             flat.update(flatten(value, f"{name}."))
         elif OmegaConf.is_list(value):
@@ -180,7 +182,7 @@ def _start_fields(cfg: DictConfig) -> dict[str, Any]:
         "number": number,
         "job": hydra_cfg.job.name,
         "overrides": OmegaConf.to_container(hydra_cfg.overrides.task),
-        "config": flatten(without_space(cfg)),
+        "config": flatten(cfg),
         "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
     }
 

@@ -13,7 +13,6 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, run_job
 from hydra.types import HydraContext
 
@@ -57,7 +56,6 @@ class JobRunner:
         try:
             _settle(run)
             cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
-            HydraConfig.instance().set_config(cfg)
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
             ret = run_job(
                 hydra_context=self.context,

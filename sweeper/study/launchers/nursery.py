@@ -7,6 +7,7 @@ it kills them, and as a child subreaper it inherits and kills what they leave be
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
@@ -144,6 +145,7 @@ def _raise_child(
     pipe: tuple[int, int],
 ) -> None:
     warm(run)
+    gc.freeze()  # no collection in a trial touches, and so copies, the pages that it shares with us
     sys.stdout.flush()
     sys.stderr.flush()
     parent = os.getpid()
