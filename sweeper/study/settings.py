@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import OmegaConf
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, nearest
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,18 @@ class Settings:
     detach: bool
 
 
-def read_settings(keys: Mapping[str, Any]) -> Settings:
-    """Check the sweeper's keys as Hydra gives them; ConfigError names the first that breaks its rule."""
+def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
+    """Check the sweeper's keys as Hydra gives them; ConfigError names the first that breaks its rule.
+
+    ``defaults`` is the YAML file of all keys, for configs written before some of them existed.
+    """
+    known = {"sampler": "random", **yaml.safe_load(defaults.read_text(encoding="utf-8")), "tracking": "mlflow"}
+    for key in keys:
+        if key not in known:
+            raise ConfigError(
+                f"hydra.sweeper.{key} must be a key of the sweeper{nearest(key, known)}; remove it, or see {defaults}"
+            )
+    keys = {k: v for k, v in {**known, **keys}.items() if k not in ("defaults", "_target_", "_recursive_")}
     raw = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in keys.items()}
     direction = _directions(raw["direction"])
     if raw["pruner"] is not None and len(direction) > 1:
@@ -58,7 +70,7 @@ def read_settings(keys: Mapping[str, Any]) -> Settings:
         n_trials=_whole("n_trials", raw["n_trials"], at_least=1),
         n_jobs=None if raw["n_jobs"] is None else _whole("n_jobs", raw["n_jobs"], at_least=1),
         max_failure_rate=_share("max_failure_rate", raw["max_failure_rate"]),
-        params=_params(raw["params"]),
+        params=_params(raw["params"] if raw["params"] is not None else _as_params(raw["search_space"])),
         custom_search_space=_text(raw["custom_search_space"]),
         pruner=raw["pruner"],
         monitor=_text(raw["monitor"]),
@@ -156,6 +168,31 @@ def _params(value: Any) -> dict[str, str]:
             "write params: {{optimizer.lr: loguniform(1e-4, 1e-1)}}"
         )
     return {str(k): _shown(v) for k, v in _dotted(value)}
+
+
+def _as_params(search_space: Any) -> dict[str, str] | None:
+    """hydra-optuna-sweeper's old ``search_space`` in the grammar of ``params``."""
+    if search_space is None:
+        return None
+    params = {}
+    for key, node in dict(search_space).items():
+        kind, step = str(node.get("type")), node.get("step")
+        bounds = f"{node.get('low')}, {node.get('high')}"
+        match kind.rpartition(".")[2]:
+            case "categorical":
+                params[key] = "choice(" + ", ".join(_shown(c) for c in node["choices"]) + ")"
+            case "int" | "float" if step is not None and not node.get("log"):
+                params[key] = f"range({bounds}, step={step})"
+            case "int":
+                params[key] = f"tag(log, int(interval({bounds})))" if node.get("log") else f"int(interval({bounds}))"
+            case "float":
+                params[key] = f"loguniform({bounds})" if node.get("log") else f"uniform({bounds})"
+            case _:
+                raise ConfigError(
+                    f"hydra.sweeper.search_space.{key}.type must be int, float or categorical, got {kind!r}; "
+                    "better write it as hydra.sweeper.params"
+                )
+    return params
 
 
 def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -162,7 +162,7 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
             console.print(f"… and {len(results.failures) - 10} more in optimization_results.yaml")
     where = os.path.relpath(results.folder.path)
     counts = ", ".join(f"{n} {s.lower()}" for s, n in results.counts.items() if n or s == COMPLETE)
-    print(f"{state.lower()}: {counts}{f'; {reason}' if reason and state != 'FAIL' else ''}")
+    print(f"{state.lower()}: {counts}{f'; {reason}' if reason and state != 'FAIL' and reason != state.lower() else ''}")
     if state == "FAIL" and reason:
         say(reason)
     print(f"results  {os.path.join(where, 'optimization_results.yaml')}")

@@ -124,3 +124,34 @@ def test_hydras_basic_sweeper_works_with_our_launcher(run, tmp_path):
     assert done.code == 0, done
     ends = [json.loads((tmp_path / "s" / str(n) / "events.0.jsonl").read_text().splitlines()[-1]) for n in range(3)]
     assert [e["state"] for e in ends] == ["COMPLETE"] * 3
+
+
+def test_the_peers_old_search_space_is_read(run, tmp_path):
+    space = (
+        "+hydra.sweeper.search_space={x: {type: float, low: -1.0, high: 1.0}, y: {type: categorical, choices: [0, 5]}}"
+    )
+    done = run(
+        APP,
+        "-m",
+        *HERE,
+        "hydra/launcher=local",
+        "hydra.sweeper.params=null",
+        space.lstrip("+"),
+        "hydra.sweeper.n_trials=3",
+    )
+    assert done.code == 0, done
+    for trial in study(tmp_path / "s").trials:
+        assert -1 <= trial.params["x"] <= 1 and trial.params["y"] in (0, 5)
+
+
+def test_a_config_that_lists_only_the_peers_keys_is_completed(run, tmp_path):
+    (tmp_path / "conf" / "hydra" / "sweeper").mkdir(parents=True)
+    (tmp_path / "conf" / "hydra" / "sweeper" / "mine.yaml").write_text(
+        "_target_: hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper\n"
+        "sampler: {_target_: optuna.samplers.TPESampler, seed: 1, n_startup_trials: 2}\n"
+        "direction: minimize\nstorage: null\nstudy_name: null\nn_trials: 4\nn_jobs: 1\n"
+        "params: {x: 'interval(0, 1)'}\n"
+    )
+    done = run("toy.py", "-m", "--config-dir", "conf", "hydra/sweeper=mine", "hydra.sweep.dir=s", "+tracking=null")
+    assert done.code == 0, done
+    assert len(study(tmp_path / "s").trials) == 4

@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -11,6 +12,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from . import grammar as grammar
+
+DEFAULTS = Path(__file__).parent / "conf" / "hydra" / "sweeper" / "optuna_defaults.yaml"
 
 
 class OptunaSweeper(Sweeper):
@@ -23,7 +26,7 @@ class OptunaSweeper(Sweeper):
         from sweeper.study.settings import read_settings
         from sweeper.trial.report import Recorded
 
-        self.settings = read_settings(self.keys)
+        self.settings = read_settings(self.keys, DEFAULTS)
         self.config = config
         self.hydra_context = hydra_context
         self.task = Recorded(task_function, objectives=len(self.settings.direction))
