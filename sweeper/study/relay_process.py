@@ -29,7 +29,7 @@ class RelayProcess:
             *(["--tracking-uri", uri] if uri else []),
             *(["--experiment", experiment] if experiment else []),
         ]
-        self._on = on
+        self.on = on
         self._process: subprocess.Popen[bytes] | None = None
         self._created = time.monotonic()
         self._buffer = b""
@@ -46,7 +46,7 @@ class RelayProcess:
         return cls(folder, uri=tracking.uri, experiment=tracking.experiment)
 
     def start_when_due(self, *, force: bool = False) -> None:
-        if self._on and self._process is None and (force or time.monotonic() - self._created > DELAY_S):
+        if self.on and self._process is None and (force or time.monotonic() - self._created > DELAY_S):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sweeper.study.relay", str(self.folder), *self._arguments],
                 stdin=subprocess.PIPE,

@@ -104,7 +104,7 @@ class Sweep:
             try:
                 folder.end(state, reason)
                 results.write()
-                if s.tracking is not None:
+                if relay.on:
                     relay.start_when_due(force=True)  # it writes what it knows while we draw
                     results.write_plots()
                 relay.finish(say)
