@@ -26,7 +26,7 @@ def main() -> int:
     args = arguments()
     install(ray=args.ray)
     measurements: dict[str, Callable[[], Table]] = {
-        "sweeps": lambda: sweeps.measure(tuple(args.trials), tuple(args.submitit_trials), args.repeats, args.ray),
+        "sweeps": lambda: sweeps.measure(tuple(args.trials), tuple(args.slow_trials), args.repeats, args.ray),
         "noop": lambda: noop.measure(tuple(args.noop_trials), tuple(args.noop_peer_trials)),
         "start": lambda: start.measure(args.starts),
         "busy": lambda: busy.measure(args.uneven_trials, args.unit_s),
@@ -47,11 +47,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", []], help="default: all")
     two = {"nargs": 2, "type": int, "metavar": ("FEW", "MANY")}
     parser.add_argument("--trials", default=(10, 50), **two)
-    parser.add_argument("--submitit-trials", default=(2, 6), **two)
-    parser.add_argument("--repeats", type=int, default=3, help="of each sweep")
+    parser.add_argument("--slow-trials", default=(2, 6), help="of submitit_local and Ray Tune", **two)
+    parser.add_argument("--repeats", type=int, default=2, help="of ours and joblib's sweeps")
     parser.add_argument("--noop-trials", default=(50, 250), **two)
     parser.add_argument("--noop-peer-trials", default=(20, 100), **two)
-    parser.add_argument("--starts", type=int, default=5, help="of each command")
+    parser.add_argument("--starts", type=int, default=4, help="of each command")
     parser.add_argument("--uneven-trials", type=int, default=40)
     parser.add_argument("--unit-s", type=float, default=1.0, help="length of an even trial")
     parser.add_argument("--ray", action="store_true", help="Ray Tune as one more peer")
