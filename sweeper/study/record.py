@@ -43,6 +43,7 @@ class Seen:
     fresh: list[dict[str, Any]] = field(default_factory=list)
     count: int = 0
     last_step: int = 0
+    reached: dict[str, int] = field(default_factory=dict)  # the last step of each metric
     last_time: float = 0.0
     end: End | None = None
 
@@ -55,7 +56,9 @@ class Seen:
                 case "start":
                     self.start = event
                 case "metrics":
-                    self.last_step = max(self.last_step, event.get("step", 0))
+                    step = event.get("step", 0)
+                    self.last_step = max(self.last_step, step)
+                    self.reached |= {key: max(self.reached.get(key, step), step) for key in event.get("values") or {}}
                 case "end" if self.end is None and "state" in event and "time" in event:
                     self.end = as_end(event)
             if self.count > self.relayed:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, LOST, PRUNED, End, as_end
-from sweeper.study.record import Study, Trial
+from sweeper.study.record import Seen, Study, Trial
 
 RUNNING = "RUNNING"
 STATUS = {
@@ -77,7 +77,7 @@ def trial_run(study: Study, trial: Trial, parent: str | None, *, live: bool) -> 
     end = last.end or (None if live else End(INTERRUPTED, None, UNSEEN_END, last.last_time))
     told = next((seen.start for _, seen in attempts if seen.start.get("config")), last.start)
     jobs = [seen.start["slurm_job_id"] for _, seen in attempts if seen.start.get("slurm_job_id")]
-    fresh = [(seen, event) for _, seen in attempts for event in seen.fresh]
+    fresh = [event for _, seen in attempts for event in seen.fresh]
     return Run(
         name=trial_name(study, trial),
         start_ms=_ms(attempts[0][1].start.get("time") or trial.submitted),
@@ -91,8 +91,8 @@ def trial_run(study: Study, trial: Trial, parent: str | None, *, live: bool) -> 
             RELAYED: write_cursor({n: seen.count for n, seen in attempts}),
         },
         params=param_values(trial.params, told.get("config") or {}),
-        metrics=[metric for seen, event in fresh for metric in metrics_of(event, seen.last_step)],
-        artifacts=list(dict.fromkeys(path for _, event in fresh for path in artifacts_of(event))),
+        metrics=fresh_metrics([seen for _, seen in attempts]),
+        artifacts=list(dict.fromkeys(path for event in fresh for path in artifacts_of(event))),
     )
 
 
@@ -156,12 +156,28 @@ def param_values(searched: Mapping[str, Any], config: Mapping[str, Any]) -> dict
     return {_key(key): str(value)[:PARAM_CHARS] for key, value in {**searched, **config, **searched}.items()}
 
 
-def metrics_of(event: Mapping[str, Any], last_step: int) -> list[Metric]:
-    """What one event measured: reported metrics at their step, the objectives at the last one."""
+def fresh_metrics(attempts: Iterable[Seen]) -> list[Metric]:
+    """What the store may lack, each step of a metric once.
+
+    An attempt that goes on from a checkpoint repeats the steps since then: those that an earlier attempt reported
+    are in the store, which forgets nothing, and stay as they were.
+    """
+    metrics: list[Metric] = []
+    reached: dict[str, int] = {}
+    for seen in attempts:
+        for event in seen.fresh:
+            metrics += metrics_of(event, seen.last_step, reached)
+        reached |= {key: max(step, reached.get(key, step)) for key, step in seen.reached.items()}
+    return metrics
+
+
+def metrics_of(event: Mapping[str, Any], last_step: int, reached: Mapping[str, int]) -> list[Metric]:
+    """What one event measured beyond the steps ``reached`` before: metrics at their step, objectives at the last."""
     values: Mapping[str, Any] = {}
     step = last_step
     if event.get("event") == "metrics":
-        values, step = event.get("values") or {}, event.get("step", 0)
+        step = event.get("step", 0)
+        values = {k: v for k, v in (event.get("values") or {}).items() if k not in reached or step > reached[k]}
     elif event.get("event") == "end" and event.get("values"):
         several = len(event["values"]) > 1
         values = {f"objective_{i}" if several else "objective": v for i, v in enumerate(event["values"])}

@@ -79,6 +79,24 @@ def test_states_and_the_death_of_the_orchestrator(project: Any) -> None:
     assert project.contents() == project.from_scratch()
 
 
+def test_steps_repeated_from_a_checkpoint_are_in_the_store_once(project: Any) -> None:
+    for attempt, (first, end) in enumerate([(0, 4), (2, 6)]):  # the second one's checkpoint held two steps
+        said = Attempt(project.submit(0, attempt), attempt)
+        said.start(number=0, config={})
+        for step in range(first, end):
+            said.metrics(step, {"loss": 10.0 * attempt + step})
+        project.sync()
+    said.metrics(6, {"loss": 6.0, "late": 1.0})
+    said.end("COMPLETE", [0.5])
+    project.study.end("COMPLETE", None)
+    project.sync()
+    with sqlite3.connect(project.database) as db:
+        loss = db.execute("SELECT step, value FROM metrics WHERE key = 'loss' ORDER BY step").fetchall()
+        assert loss == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 14), (5, 15), (6, 6)]
+        assert db.execute("SELECT step FROM metrics WHERE key = 'late'").fetchall() == [(6,)]
+    assert project.contents() == project.from_scratch()
+
+
 def test_a_killed_relay_is_made_up_for(project: Any) -> None:
     for number in range(12):
         project.trial(number, "COMPLETE", [0.5])
