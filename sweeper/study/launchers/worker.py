@@ -1,0 +1,238 @@
+"""A worker is the same command again, stopped at Hydra's door.
+
+A fresh interpreter runs the person's own program with the same arguments, so that resolvers, structured
+configs, imports and environment are there exactly as in the sweeping process. Where the program asks Hydra
+for its sweep, it gets one job of it instead. Nothing of the program is pickled but its composed config.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import runpy
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.hydra import Hydra
+from hydra.core.singleton import Singleton
+from hydra.core.utils import configure_log, setup_globals
+from hydra.types import HydraContext
+
+from sweeper.errors import ConfigError
+from sweeper.folder import End, write_end
+from sweeper.study.compose import Composer
+from sweeper.study.launchers.job import JobRunner
+from sweeper.study.launchers.nursery import Run
+from sweeper.trial.report import Recorded, describe
+
+
+class DoorNotReached(RuntimeError):
+    """The program ended before it asked Hydra for its sweep; the message says how."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a fresh interpreter needs to stand where this process stands; picklable without the program.
+
+    Either ``program`` (a script's path) or ``module`` (of ``python -m``) is to be run again. Where both are None
+    no command line starts the task function (a notebook, a test, an importable module): ``state`` holds it.
+    """
+
+    program: str | None
+    module: str | None
+    arguments: tuple[str, ...]
+    cwd: str  # where the command was given
+    path: tuple[str, ...]
+    flags: tuple[str, ...]  # of the interpreter
+    door: str | None  # name of the task function whose sweep this is
+    objectives: int | None
+    state: bytes = field(repr=False)
+
+    @classmethod
+    def of(cls, runner: JobRunner) -> Command:
+        """The command that makes ``runner`` again; ConfigError for what can be neither rerun nor pickled."""
+        task = runner.task.task_function
+        again = getattr(task, "__module__", None) == "__main__" and hasattr(sys.modules["__main__"], "__file__")
+        program, module, arguments, cwd = _as_given() if again else (None, None, tuple(sys.argv), os.getcwd())
+        return cls(
+            program=program,
+            module=module,
+            arguments=arguments,
+            cwd=cwd,
+            path=tuple(sys.path),
+            flags=tuple(subprocess._args_from_interpreter_flags()),  # type: ignore[attr-defined]
+            door=getattr(task, "__qualname__", None),
+            objectives=runner.task.objectives,
+            state=_state(runner, again),
+        )
+
+    def interpreter(self) -> list[str]:
+        """The command line of a worker, which reads ``pickle.dumps((command, run))`` from stdin.
+
+        ``-P`` keeps the current folder off its path: a file there must not stand in for one of ours.
+        """
+        return [sys.executable, *self.flags, "-P", "-m", "sweeper.study.launchers.worker"]
+
+
+def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
+    """Bring this interpreter to Hydra's door, call ``then`` there with the runner and return what it returned.
+
+    On the way back the program is left by an exception. DoorNotReached if the program ends before.
+    """
+    if command.program is None and command.module is None:
+        return then(_from_pickle(command))
+    given, code = dict(os.environ), None
+
+    def door(hydra: Hydra, config_name: str | None, task_function: Any, *_: Any, **__: Any) -> None:
+        nonlocal code
+        if getattr(task_function, "__qualname__", None) != command.door:
+            return  # an earlier sweep of the same program
+        os.environ.update(given)  # what the program changes again was changed where the sweep was started
+        cwd, kept, kept_callbacks = pickle.loads(command.state)
+        os.chdir(cwd)
+        config = pickle.loads(kept)
+        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+        callbacks = Callbacks(config) if kept_callbacks is None else pickle.loads(kept_callbacks)
+        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
+        task = Recorded(task_function, objectives=command.objectives)
+        code = then(JobRunner(Composer(hydra.config_loader, config), context, task))
+        raise _Left
+
+    multirun, Hydra.multirun = Hydra.multirun, door  # type: ignore[method-assign, assignment]
+    try:
+        _run_program(command)
+        how = "ended"
+    except SystemExit as error:
+        how = f"called sys.exit({error.code!r})"
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and code is None:
+            raise
+        if code is None:
+            raise DoorNotReached(f"the program failed before it reached Hydra: {describe(error)[1]}") from error
+    finally:
+        Hydra.multirun = multirun  # type: ignore[method-assign]
+    if code is None:
+        raise DoorNotReached(f"the program {how} before it reached Hydra")
+    return code
+
+
+def work(command: Command, run: Run, then: Callable[[JobRunner], int]) -> int:
+    """:func:`enter` for one attempt at a trial: what keeps the program from Hydra becomes the trial's end."""
+    try:
+        return enter(command, then)
+    except (Exception, KeyboardInterrupt) as error:
+        traceback.print_exc()
+        state, reason = describe(error)
+        if isinstance(error, DoorNotReached):
+            reason = str(error)
+        write_end(run.job.folder, run.job.attempt, End(state, None, reason))
+        return 1
+
+
+class _Left(BaseException):
+    """Unwinds the program; not an Exception, which Hydra would report."""
+
+
+def _as_given() -> tuple[str | None, str | None, tuple[str, ...], str]:
+    """Program, module, arguments and folder of the command line.
+
+    The program may have changed its folder and ``sys.argv`` since, and will do so again.
+    """
+    main, cwd, module = sys.modules["__main__"], os.getcwd(), None
+    at = str(main.__file__)
+    if main.__spec__ is not None and main.__spec__.name != "__main__":
+        module = main.__spec__.name
+        root = Path(at).parents[module.count(".")]  # the folder that holds its topmost package
+        cwd = cwd if sys.flags.safe_path or cwd in sys.path else str(root)
+    elif main.__spec__ is not None:  # a folder or a zip file that holds a __main__.py
+        at = os.path.dirname(at)
+    for i, word in enumerate(sys.orig_argv[1:], start=1):
+        arguments = tuple(sys.orig_argv[i + 1 :])
+        if module is not None:
+            if word in (module, module.removesuffix(".__main__")):
+                return None, module, arguments, cwd
+        elif at == word:
+            return at, None, arguments, cwd
+        elif at.endswith(os.sep + word.rstrip(os.sep)):  # Python joins the folder and the word
+            return at, None, arguments, at[: -len(word.rstrip(os.sep))]
+    return None if module else os.path.abspath(at), module, tuple(sys.argv[1:]), cwd
+
+
+def _state(runner: JobRunner, again: bool) -> bytes:
+    import cloudpickle
+
+    config, context = runner.composer.master, runner.context
+    try:
+        if not again:
+            return bytes(cloudpickle.dumps((runner.task.task_function, config, context, Singleton.get_state())))
+        try:  # classes of __main__ by name: they are there again
+            kept = pickle.dumps(config)
+        except Exception:
+            kept = cloudpickle.dumps(config)
+        try:  # as on_multirun_start left them
+            callbacks = pickle.dumps(context.callbacks)
+        except Exception:
+            callbacks = None
+        return pickle.dumps((os.getcwd(), kept, callbacks))
+    except Exception as error:
+        raise ConfigError(
+            "the app's task function and its config must pickle where a trial is a process of its own, got "
+            f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; define the task function in the "
+            "program that the command line starts"
+        ) from error
+
+
+def _from_pickle(command: Command) -> JobRunner:
+    """As Hydra's own launchers do for remote workers."""
+    sys.path[:] = command.path
+    sys.argv[:] = command.arguments
+    os.chdir(command.cwd)
+    setup_globals()
+    task_function, config, context, singletons = pickle.loads(command.state)
+    Singleton.set_state(singletons)
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    task = Recorded(task_function, objectives=command.objectives)
+    return JobRunner(Composer(context.config_loader, config), context, task)
+
+
+def _run_program(command: Command) -> None:
+    """As the interpreter would: the program's arguments, its first place to look for modules, its ``__main__``."""
+    os.chdir(command.cwd)
+    looks = not {"-P", "-I"} & set(command.flags)
+    if command.module is not None:
+        sys.argv[:] = [command.module, *command.arguments]
+        sys.path[:0] = [command.cwd] if looks else []
+        runpy.run_module(command.module, run_name="__main__", alter_sys=True)
+    elif command.program is not None:
+        sys.argv[:] = [command.program, *command.arguments]
+        if looks and os.path.isfile(command.program):
+            sys.path.insert(0, os.path.dirname(os.path.realpath(command.program)))
+        runpy.run_path(command.program, run_name="__main__")
+
+
+def main() -> None:
+    """One attempt at a trial, read from stdin."""
+    command, run = pickle.load(sys.stdin.buffer)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+
+    def then(runner: JobRunner) -> NoReturn:
+        os._exit(runner.run(run))  # what the program does after its sweep isn't a trial's to do
+
+    code = work(command, run, then)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    from sweeper.study.launchers import worker  # by its own name: this __main__ makes way for the program's
+
+    worker.main()
