@@ -13,12 +13,13 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, run_job
+from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
 
 from sweeper.folder import output_path
 from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers.nursery import Run
+from sweeper.study.launchers.run_job import run_job
 from sweeper.trial.report import Recorded
 
 
@@ -57,13 +58,7 @@ class JobRunner:
             _settle(run)
             cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
-            ret = run_job(
-                hydra_context=self.context,
-                task_function=task,
-                config=cfg,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
+            ret = run_job(self.context, task, cfg, job.folder)
             if run.return_path is not None:
                 _hand_back(ret, run.return_path)
             return 0
