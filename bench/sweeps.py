@@ -10,7 +10,7 @@ from statistics import median
 from bench.command import APPS, PEER_PYTHON, PYTHON, ROOT, Failed, begin, finish, fresh_folder, require_runs, run
 from bench.table import Row, Table, at_least, at_most, seconds
 
-EPOCHS = 20
+EPOCHS = 10
 SPACE = ("width=choice(32,64,128,256)", "depth=choice(1,2)", "lr=tag(log,interval(1e-4,1e-1))")
 PEER = (PEER_PYTHON, str(APPS / "peer.py"), "-m", "hydra/sweeper=optuna", *SPACE)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 log = logging.getLogger(__name__)
 
-# optuna.importance imports scikit-learn (1.7 s), and from fewer trials its ranking is noise.
-TRIALS_FOR_IMPORTANCES = 10
+TRIALS_FOR_IMPORTANCES = 10  # from fewer its ranking is noise
 
 
 def write_plots(study: Study, folder: Path) -> list[Path]:
@@ -55,7 +56,9 @@ def _figures(study: Study, complete: list[FrozenTrial]) -> Iterator[tuple[str, C
         log.info("plots: none (%d completed trials, 2 needed)", len(complete))
         return
 
-    from optuna import visualization as draw
+    with _import_without("matplotlib", "sklearn"):
+        import optuna.importance  # noqa: F401 (visualization imports it when it draws)
+        from optuna import visualization as draw
 
     if objectives in (2, 3):
         yield "pareto_front", partial(draw.plot_pareto_front, study)
@@ -70,6 +73,18 @@ def _figures(study: Study, complete: list[FrozenTrial]) -> Iterator[tuple[str, C
             yield f"slice{suffix}", partial(draw.plot_slice, study, **of_one)
         if len(searched) > 1 and len(complete) >= TRIALS_FOR_IMPORTANCES:
             yield f"param_importances{suffix}", partial(_importances, study, of_one)
+
+
+@contextmanager
+def _import_without(*names: str) -> Iterator[None]:
+    """Import as if ``names`` weren't installed: optuna imports them, for 3 s, in functions that we don't use."""
+    blocked = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in blocked:
+            del sys.modules[name]
 
 
 def _importances(study: Study, of_one: dict[str, Any]) -> Any:

@@ -34,8 +34,8 @@ def train(
 
     The objective is a validation metric of the final weights: the last epoch's, or the restored one's.
     """
-    _check("epochs", epochs, 1, 20)
-    _check("batch_size", batch_size, 1, 64)
+    _check("epochs", epochs, 1, 10)
+    _check("batch_size", batch_size, 1, 128)
     _check("checkpoint_every_s", checkpoint_every_s, 0, 30)
     began = time.perf_counter()
     folder = trial_folder()

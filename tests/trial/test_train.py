@@ -65,7 +65,7 @@ def test_test_is_opened_once_and_the_record_says_when(run_trial, tmp_path, compo
     [
         ("objective=val_acuracy", r"objective must be one of train_loss, .*did you mean 'val_accuracy'"),
         ("objective=test_loss", "objective must be one of train_loss, val_loss, val_accuracy, got test_loss"),
-        ("stage.epochs=0", "stage.epochs must be >= 1, got 0; try stage.epochs=20"),
+        ("stage.epochs=0", "stage.epochs must be >= 1, got 0; try stage.epochs=10"),
         ("stage.batch_size=0", "stage.batch_size must be >= 1"),
         ("stage.checkpoint_every_s=-1", "stage.checkpoint_every_s must be >= 0"),
     ],

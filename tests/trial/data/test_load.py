@@ -3,7 +3,7 @@ import pytest
 from sklearn import datasets
 
 from sweeper.errors import ConfigError
-from sweeper.trial.data import load, open_test
+from sweeper.trial.data import load, open_test, sklearn_tables
 
 SETS = {
     "digits": (1797, (1, 8, 8), 10),
@@ -24,6 +24,16 @@ def test_the_three_splits_hold_all_of_the_source(compose, name):
     targets = np.concatenate([data.train.targets, data.val.targets, test.targets]) * data.target_std + data.target_mean
     expected = getattr(datasets, f"load_{name}")().target
     np.testing.assert_allclose(np.sort(targets), np.sort(expected), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_files_hold_what_scikit_learn_reads_from_them(name):
+    ours = getattr(sklearn_tables, name)()
+    options = {"scaled": False} if name == "diabetes" else {}
+    theirs = getattr(datasets, f"load_{name}")(**options)
+    np.testing.assert_array_equal(ours.inputs.reshape(len(ours.inputs), -1), theirs.data)
+    np.testing.assert_array_equal(ours.targets, theirs.target)
+    assert ours.classes == (None if name == "diabetes" else tuple(map(str, theirs.target_names)))
 
 
 @pytest.mark.parametrize("name", SETS)
