@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,11 +115,26 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
         raise ConfigError(f"{key} ({source}) must have at least one choice, got {written!r}; write choice(a, b)")
     written_as: dict[str, Any] = {}
     for x in elements:
-        written_as[text_of(x) if isinstance(x, bool) else Transformer.str(x)] = Transformer.encode(x)
+        written_as[_choice_text(x, parse)] = Transformer.encode(x)
     texts = sorted(written_as) if "shuffle" in written else list(written_as)
     if len(texts) < len(elements):
         raise ConfigError(f"{key} ({source}) must have different choices, got {written!r}; remove the repeated one")
     return Parameter(key, CategoricalDistribution([written_as[t] for t in texts]), written, source, tuple(texts))
+
+
+def _choice_text(choice: Any, parse: Callable[[str], Override]) -> str:
+    """How a choice is written after ``key=``.
+
+    A quoted list or mapping, ``choice("[64, 32]", "[64]")``, is that list: hydra-optuna-sweeper takes no other
+    form, so this is how its users write one.
+    """
+    if isinstance(choice, bool):
+        return text_of(choice)
+    if isinstance(choice, str) and choice.startswith(("[", "{")):
+        with suppress(HydraException):
+            if isinstance(parse(f"key={choice}").value(), (list, dict)):
+                return choice
+    return str(Transformer.str(choice))
 
 
 def _interval(key: str, sweep: IntervalSweep, written: str, source: str) -> BaseDistribution:

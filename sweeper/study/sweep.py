@@ -137,7 +137,7 @@ class Sweep:
 
     def _claim(self) -> StudyFolder:
         s, hydra = self.settings, self.config.hydra
-        if s.study_name is not None:
+        if s.study_name is not None and self._names_folder():
             safe_name(s.study_name)
         written = str(OmegaConf.to_container(hydra, resolve=False)["sweep"]["dir"])  # type: ignore[call-overload, index]
         fresh = "${now:" in written and (s.study_name is None or not self._names_folder())

@@ -78,6 +78,14 @@ def test_every_choice_reads_back_as_written(written):
     assert [parse(p.override(c)).value() for c in p.distribution.choices] == expected
 
 
+def test_a_quoted_list_is_a_list_as_with_the_peer():
+    p = read("choice('[128, 32]', \"{a: 1}\", '[half', 'x, [1]')")
+    parse = OverridesParser.create().parse_override
+    values = [parse(p.override(c)).value() for c in p.distribution.choices]
+    assert values[:2] == [[128, 32], {"a": 1}]
+    assert values[2:] == ["[half", "x, [1]"]
+
+
 def test_quantiles_stay_inside():
     for written in (
         "uniform(0, 1)",
