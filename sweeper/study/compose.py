@@ -23,9 +23,15 @@ class Composer:
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
-        self.parse = lru_cache(maxsize=4096)(OverridesParser.create(config_loader=loader).parse_override)
+        self._parser = OverridesParser.create(config_loader=loader)
+        self.parse = lru_cache(maxsize=4096)(self._parse)
         self._is_group = lru_cache(maxsize=None)(lambda key: bool(loader.get_group_options(key)))
         self._shapes: dict[tuple[str, ...], DictConfig] = {}
+
+    def _parse(self, text: str) -> Override:
+        override = self._parser.parse_override(text)
+        override.config_loader = self.loader  # `glob(*)` asks it for the options of a group
+        return override
 
     def is_group(self, key: str) -> bool:
         """True if ``key`` (with or without ``+`` and ``@package``) names a config group."""

@@ -186,6 +186,12 @@ def claim_folder(path: Path, *, fresh: bool) -> StudyFolder:
 
 def unwritable(path: Path, error: OSError) -> ConfigError:
     """A disk's refusal as one line: what it means for the study, and the repair."""
+    if error.errno == errno.ENAMETOOLONG:
+        return ConfigError(
+            "hydra.sweep.subdir must give a name that the file system takes, got one too long: "
+            f"{str(error.filename)[:100]}…; try hydra.sweep.subdir='${{hydra.job.num}}', or name the keys to leave out "
+            "in hydra.job.config.override_dirname.exclude_keys"
+        )
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     repair = "free some space" if full else "make it writable, or give another folder with hydra.sweep.dir=…"
     return ConfigError(

@@ -150,7 +150,13 @@ def describe(error: BaseException) -> tuple[str, str]:
     name = type(error).__name__
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in message:
         return FAIL, f"out of memory: {name}: {message}" if message else f"out of memory: {name}"
-    return FAIL, f"{name}: {message}" if message else name
+    return FAIL, f"{name}: {message}" if message else f"{name}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """Where an exception without a message was raised: what a bare ``assert`` has to say."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
 
 
 def objective_values(returned: Any, objectives: int | None) -> tuple[list[float] | None, str | None]:
