@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,6 +21,7 @@ from sweeper.study.settings import Settings
 from sweeper.study.space import Parameter, Value, text_of
 
 _OWNER = "sweeper.owner"
+FOLDER, OVERRIDES = "sweeper.folder", "sweeper.overrides"  # for the other orchestrators of a shared storage
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,13 @@ class Asker:
     def optuna_trial(self, number: int) -> Trial:
         storage = self.study._storage
         return Trial(self.study, storage.get_trial_id_from_study_id_trial_number(self.study._study_id, number))
+
+    def note_submission(self, number: int, folder: Path, overrides: list[str]) -> None:
+        """Tell those who share the storage where a trial's record is; a folder of our own says it in its ledger."""
+        if self._shared:
+            trial = self.optuna_trial(number)
+            trial.set_user_attr(FOLDER, str(folder))
+            trial.set_user_attr(OVERRIDES, overrides)
 
     def note_failure(self, number: int, reason: str) -> None:
         self.optuna_trial(number).set_user_attr("sweeper.reason", reason)

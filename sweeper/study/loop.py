@@ -146,6 +146,7 @@ class Loop:
         path = self.folder.trial_folder(name)
         attempt = max(record.attempts(path), default=-1) + 1
         self.folder.log_submission(asked.number, attempt, name, asked.params, asked.overrides)
+        self.asker.note_submission(asked.number, path, asked.overrides)
         job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
         self._running[asked.number] = _Running(asked, job, lost)
         self.slots.submit(job)

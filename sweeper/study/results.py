@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import time
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End, attempts, read_attempt, replace
+from sweeper.study.ask import FOLDER, OVERRIDES
 from sweeper.study.provenance import command_line, program
 from sweeper.study.samplers import pareto_or_best
 from sweeper.study.study_folder import RESULTS, StudyFolder
@@ -50,9 +50,10 @@ class Results:
         self.n_trials = n_trials
         self.resume = resume  # the overrides that make the same command find this study again
         self.failures: dict[int, dict[str, Any]] = {}
-        self._paths = {n: s.folder for n, s in folder.submissions().items()}
-        self._params = {n: s.params for n, s in folder.submissions().items()}
-        self._overrides = {n: s.overrides for n, s in folder.submissions().items()}
+        submissions = folder.submissions().values()
+        self._paths = {s.number: folder.path / s.folder for s in submissions}
+        self._params = {s.number: s.params for s in submissions}
+        self._overrides = {s.number: s.overrides for s in submissions}
         self._metrics: dict[int, dict[str, float]] = {}
         self._runs: Mapping[int, str] = {}
         self._written = 0.0
@@ -62,6 +63,7 @@ class Results:
             if trial.state.name in self.counts:
                 self.counts[trial.state.name] += 1
             if trial.state == TrialState.FAIL:
+                self._learn(trial)
                 reason = str(trial.user_attrs.get("sweeper.reason", ""))
                 self.failures[trial.number] = self._failure(trial.number, reason, "")
 
@@ -69,7 +71,7 @@ class Results:
         """A trial has ended."""
         state = end.state if end.state in self.counts else FAIL
         self.counts[state] += 1
-        self._paths[number] = os.path.relpath(path, self.folder.path)
+        self._paths[number] = path
         self._params[number] = dict(params)
         if state == FAIL:
             self.failures[number] = self._failure(number, end.reason or "", log_tail or "")
@@ -82,8 +84,19 @@ class Results:
         return str(self.failures[max(self.failures)]["reason"]) if self.failures else ""
 
     def _failure(self, number: int, reason: str, log_tail: str) -> dict[str, Any]:
-        folder = str(self.folder.path / self._paths.get(number, ""))
-        return {"number": number, "reason": reason, "folder": folder, "log_tail": log_tail}
+        return {"number": number, "reason": reason, "folder": self._folder(number), "log_tail": log_tail}
+
+    def _learn(self, trial: FrozenTrial) -> None:
+        """Where a trial is that isn't in our ledger, or not yet: another orchestrator of the storage ran it."""
+        number = trial.number
+        if number not in self._overrides and (submitted := self.folder.submissions().get(number)):
+            self._overrides[number] = submitted.overrides
+        if number not in self._paths and FOLDER in trial.user_attrs:
+            self._paths[number] = Path(trial.user_attrs[FOLDER])
+            self._overrides[number] = trial.user_attrs.get(OVERRIDES, [])
+
+    def _folder(self, number: int) -> str | None:
+        return str(self._paths[number]) if number in self._paths else None
 
     def best(self) -> list[dict[str, Any]]:
         """The best trials (the Pareto front for several directions), best first."""
@@ -91,25 +104,23 @@ class Results:
 
     def _entry(self, trial: FrozenTrial) -> dict[str, Any]:
         number = trial.number
-        submitted = self.folder.submissions().get(number) if number not in self._overrides else None
-        if submitted is not None:
-            self._overrides[number] = submitted.overrides
+        self._learn(trial)
         values = list(trial.values)
         return {
             "number": number,
             **({"value": values[0]} if len(values) == 1 else {"values": values}),
             "params": dict(self._params.get(number, trial.params)),
             "metrics": self._last_metrics(number),
-            "folder": str(self.folder.path / self._paths.get(number, "")),
+            "folder": self._folder(number),
             "mlflow_run_id": self._runs.get(number),
-            "command": shlex.join([*program(), *self._overrides.get(number, [])]),
+            "command": shlex.join([*program(), *self._overrides[number]]) if number in self._overrides else None,
         }
 
     def _last_metrics(self, number: int) -> dict[str, float]:
         """What the trial reported last, read once."""
         if number not in self._metrics:
-            folder = self.folder.path / self._paths.get(number, "")
-            events = [e for n in attempts(folder) for e in read_attempt(folder, n).metrics]
+            folder = self._paths.get(number)
+            events = [e for n in attempts(folder) for e in read_attempt(folder, n).metrics] if folder else []
             self._metrics[number] = events[-1]["values"] if events else {}
         return self._metrics[number]
 

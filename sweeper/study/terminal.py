@@ -119,7 +119,7 @@ class View:
             value = short(self._best["value"]) if "value" in self._best else " ".join(map(short, self._best["values"]))
             best = Text.assemble(("best ", "bold"), (f"{self.metric} {value}", "bold green"))
             best.append(f"  {assignments(self._best['params'])}  ")
-            best.append(os.path.relpath(self._best["folder"]), "dim")
+            best.append(_where(self._best["folder"]), "dim")
             lines.append(best)
         for number, params in sorted(running.items())[:8]:
             lines.append(Text(f"  {number:04d} {assignments(params)}", "dim", no_wrap=True, overflow="ellipsis"))
@@ -147,16 +147,14 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
             shown = [b["value"]] if "value" in b else b["values"]
             drawn = [_escape(short(b["params"][n])) if n in b["params"] else "" for n in names]
             measured = [short(b["metrics"].get(m, "")) for m in others]
-            table.add_row(
-                f"{b['number']:04d}", *map(short, shown), *measured, *drawn, _escape(os.path.relpath(b["folder"]))
-            )
+            table.add_row(f"{b['number']:04d}", *map(short, shown), *measured, *drawn, _escape(_where(b["folder"])))
         console.print(table)
     if results.failures:
         failed = Table(title="failed", title_justify="left", title_style="bold red", box=None, padding=(0, 2, 0, 0))
         for name in ("trial", "reason", "folder"):
             failed.add_column(name, header_style="dim", overflow="fold")
         for f in list(results.failures.values())[:10]:
-            failed.add_row(f"{f['number']:04d}", _escape(f["reason"]), _escape(os.path.relpath(f["folder"])))
+            failed.add_row(f"{f['number']:04d}", _escape(f["reason"]), _escape(_where(f["folder"])))
         console.print(failed)
         if len(results.failures) > 10:
             console.print(f"… and {len(results.failures) - 10} more in optimization_results.yaml")
@@ -166,7 +164,7 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
     if state == "FAIL" and reason:
         say(reason)
     print(f"results  {os.path.join(where, 'optimization_results.yaml')}")
-    if best:
+    if best and best[0]["command"]:
         print(f"rerun    {best[0]['command']}")
     if tracked is not None:
         print(f"compare  {tracked}")
@@ -175,6 +173,10 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
     else:
         more = results.n_trials * 2
         print(f"extend   {command_line(**results.resume, hydra__sweeper__n_trials=more)}", flush=True)
+
+
+def _where(folder: str | None) -> str:
+    return "unknown" if folder is None else os.path.relpath(folder)
 
 
 def _duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.conftest import start
 from tests.study.test_failures import study
 
 APP = "peer/sphere.py"
@@ -107,10 +108,33 @@ def test_a_storage_of_the_persons_own_is_resumed_by_name(run, tmp_path):
 
     storage = ("hydra.sweeper.storage=sqlite:///o.db", "hydra/launcher=local", "hydra/sweeper/sampler=random")
     assert run(APP, "-m", *HERE, *storage, "hydra.sweeper.n_trials=3").code == 0
-    done = run(APP, "-m", *HERE, *storage, "hydra.sweeper.n_trials=5")
+    done = run(
+        APP, "-m", "hydra.sweep.dir=elsewhere", "hydra.sweeper.tracking=null", *storage, "hydra.sweeper.n_trials=5"
+    )
     assert done.code == 0, done
     found = optuna.load_study(study_name="sphere", storage=f"sqlite:///{tmp_path}/o.db")
     assert len(found.trials) == 5
+    best = yaml.safe_load((tmp_path / "elsewhere" / "optimization_results.yaml").read_text())["best_trials"]
+    assert {Path(b["folder"]).parent.name for b in best} == {"s", "elsewhere"}  # each where it ran
+    assert all((Path(b["folder"]) / ".hydra").exists() and "x=" in b["command"] for b in best)
+
+
+def test_two_orchestrators_share_a_storage(run, tmp_path):
+    import optuna
+
+    shared = ("hydra.sweeper.storage=sqlite:///o.db", "hydra/launcher=local", "hydra/sweeper/sampler=random")
+    assert run(APP, "-m", *HERE, *shared, "hydra.sweeper.n_trials=1").code == 0  # makes the tables
+    both = [
+        start(APP, "-m", f"hydra.sweep.dir={name}", HERE[1], *shared, "hydra.sweeper.n_trials=12", cwd=tmp_path)
+        for name in ("a", "b")
+    ]
+    for process in both:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    trials = optuna.load_study(study_name="sphere", storage=f"sqlite:///{tmp_path}/o.db").trials
+    assert 12 <= len(trials) <= 13 and {t.state.name for t in trials} == {"COMPLETE"}  # both may ask for the last
+    assert len({t.user_attrs["sweeper.folder"] for t in trials}) == len(trials)
+    assert {Path(t.user_attrs["sweeper.folder"]).parent.name for t in trials} == {"s", "a", "b"}
 
 
 def test_the_peers_target_is_served(run, tmp_path):
