@@ -153,7 +153,7 @@ class Store:
         try:
             from mlflow.tracking import MlflowClient
         except ModuleNotFoundError as error:
-            repair = "pip install 'sweeper[mlflow]', or tracking=null"
+            repair = "pip install mlflow, or tracking=null"
             raise ConfigError(f"tracking must have MLflow, got: {error}; {repair}") from None
         for name in ("mlflow", "alembic", "urllib3"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the relay reports what they would

@@ -41,7 +41,7 @@ class RelayProcess:
         if tracking is None:
             return cls(folder, on=False)
         if importlib.util.find_spec("mlflow") is None:
-            print("sweeper: runs are not tracked, mlflow is missing; pip install 'sweeper[mlflow]'", file=sys.stderr)
+            print("sweeper: runs are not tracked, mlflow is missing; pip install mlflow plotly", file=sys.stderr)
             return cls(folder, on=False)
         return cls(folder, uri=tracking.uri, experiment=tracking.experiment)
 

@@ -155,7 +155,7 @@ def _optuna_sampler(name: str, target: str | None, keys: dict[str, Any], seed: i
     except (ImportError, ModuleNotFoundError) as error:
         raise ConfigError(
             f"hydra.sweeper.sampler={name} needs a package that is not installed: {error}; "
-            "pip install 'sweeper[samplers]'"
+            "pip install cmaes scipy torch"
         ) from error
     except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.sweeper.sampler ({name}) refuses its keys {keys}: {error}") from error
