@@ -14,6 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ROOT / "tests" / "apps"
 
+both_start_methods = pytest.mark.parametrize("method", ["fork", "spawn"])
+
 
 class Run:
     """A finished command: ``code``, ``out`` (stdout), ``err`` (stderr), and the folder it ran in."""
@@ -35,9 +37,9 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def start(app: str | Path, *arguments: str, cwd: Path, **env: str) -> subprocess.Popen[str]:
-    path = app if isinstance(app, Path) else APPS / app
+    program = app if isinstance(app, Path) or app == "-m" else APPS / app
     return subprocess.Popen(
-        [sys.executable, str(path), *arguments],
+        [sys.executable, str(program), *arguments],
         cwd=cwd,
         env=environment(**env),
         stdout=subprocess.PIPE,
@@ -50,7 +52,7 @@ def start(app: str | Path, *arguments: str, cwd: Path, **env: str) -> subprocess
 
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Callable[..., Run]]:
-    """Run an app of ``tests/apps`` (or any path) to its end in a fresh folder."""
+    """Run an app of ``tests/apps`` (or any path, or ``-m`` and a module) to its end in a fresh folder."""
     started: list[subprocess.Popen[str]] = []
 
     def run_(app: str | Path, *arguments: str, cwd: Path = tmp_path, timeout: float = 120, **env: str) -> Run:

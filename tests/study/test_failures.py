@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 import optuna
+import pytest
 import yaml
 
-from tests.conftest import processes_with
+from tests.conftest import both_start_methods, processes_with, start
 
 SWEEP = (
     "-m",
@@ -29,11 +30,13 @@ def study(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend))
 
 
-def test_each_kind_of_failure_is_a_trial_with_its_reason(run, tmp_path):
+@pytest.mark.parametrize("method, timeout_min", [("fork", 0.05), ("spawn", 0.15)])  # which includes the app's start
+def test_each_kind_of_failure_is_a_trial_with_its_reason(run, tmp_path, method, timeout_min):
     modes = ["ok", "diverge", "raise", "exit", "kill", "memory", "print", "hang", "none", "orphan"]
     done = run(
         "toy.py", *SWEEP, "hydra/sweeper/sampler=grid", f"mode={','.join(modes)}",
-        "hydra.sweeper.n_trials=10", "hydra.launcher.timeout_min=0.05", "hydra.launcher.mem_gb=1",
+        "hydra.sweeper.n_trials=10", f"hydra.launcher.timeout_min={timeout_min}", "hydra.launcher.mem_gb=1",
+        f"hydra.launcher.start_method={method}",
     )  # fmt: skip
     assert done.code == 1, done
     found = results(tmp_path / "s")
@@ -45,7 +48,7 @@ def test_each_kind_of_failure_is_a_trial_with_its_reason(run, tmp_path):
         "exit": "called sys.exit(3)",
         "kill": "killed by signal 9",
         "memory": "out of memory",
-        "hang": "exceeded hydra.launcher.timeout_min=0.05",
+        "hang": f"exceeded hydra.launcher.timeout_min={timeout_min}",
         "none": "must return a number, got 'None'",
     }
     assert reasons.keys() == expected.keys()
@@ -60,8 +63,10 @@ def test_each_kind_of_failure_is_a_trial_with_its_reason(run, tmp_path):
     assert processes_with(str(tmp_path)) == []
 
 
-def test_a_killed_trial_is_attempted_again_with_the_same_parameters(run, tmp_path):
-    done = run("toy.py", *SWEEP, "mode=kill", "x=uniform(0,1)", "hydra.sweeper.n_trials=2", "hydra.sweeper.retries=2")
+@both_start_methods
+def test_a_killed_trial_is_attempted_again_with_the_same_parameters(run, tmp_path, method):
+    sweep = (*SWEEP, f"hydra.launcher.start_method={method}", "hydra.sweeper.n_trials=2", "hydra.sweeper.retries=2")
+    done = run("toy.py", *sweep, "mode=kill", "x=uniform(0,1)")
     assert done.code == 1, done
     for number in range(2):
         attempts = sorted(p.name for p in (tmp_path / "s" / str(number)).glob("events.*.jsonl"))
@@ -85,10 +90,10 @@ def test_max_failure_rate_ends_the_sweep(run, tmp_path):
     assert 3 <= len(study(tmp_path / "s").trials) < 10
 
 
-def test_no_trials_outlive_a_killed_orchestrator(tmp_path):
-    from tests.conftest import start
-
-    process = start("toy.py", *SWEEP, "mode=orphan", "sleep=60", "x=uniform(0,1)", cwd=tmp_path)
+@both_start_methods
+def test_no_trials_outlive_a_killed_orchestrator(tmp_path, method):
+    sweep = (*SWEEP, f"hydra.launcher.start_method={method}")
+    process = start("toy.py", *sweep, "mode=orphan", "sleep=60", "x=uniform(0,1)", cwd=tmp_path)
     deadline = time.monotonic() + 30
     while len(list(tmp_path.glob("s/*/events.0.jsonl"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)

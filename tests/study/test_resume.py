@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import processes_with, start
+from tests.conftest import both_start_methods, processes_with, start
 from tests.study.test_failures import results, study
 
 SWEEP = (
@@ -70,8 +70,10 @@ def test_one_slot_and_four_draw_the_same(run, tmp_path):
     assert params(tmp_path / "n1") == params(tmp_path / "n4")
 
 
-def test_ctrl_c_stops_cleanly_and_names_the_command_that_resumes(run, tmp_path):
+@both_start_methods
+def test_ctrl_c_stops_cleanly_and_names_the_command_that_resumes(run, tmp_path, method):
     command = ("toy.py", *SWEEP, *SPACE, "sleep=0.5", "hydra.sweeper.n_trials=6")
+    command = (*command, f"hydra.launcher.start_method={method}")
     process = start(*command, cwd=tmp_path)
     while not list(tmp_path.glob("s/*/events.0.jsonl")):
         time.sleep(0.05)

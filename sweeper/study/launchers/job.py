@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import os
 import random
 import sys
 import threading
@@ -16,11 +15,12 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
 
-from sweeper.folder import output_path
+from sweeper.folder import End, write_end
 from sweeper.study.compose import Composer, job_config
-from sweeper.study.launchers.nursery import Run
+from sweeper.study.launchers import Job
+from sweeper.study.launchers.nursery import Run, settle
 from sweeper.study.launchers.run_job import run_job
-from sweeper.trial.report import Recorded
+from sweeper.trial.report import Recorded, describe
 
 
 class JobRunner:
@@ -53,42 +53,41 @@ class JobRunner:
     def run(self, run: Run) -> int:
         """The life of a trial's process; its exit code (0 if the task function returned)."""
         job = run.job
-        atexit._clear()  # those of the sweeping process are not ours to run
+        atexit._clear()  # what the program has registered is for the end of its sweep
+        before = set(threading.enumerate())
         try:
-            _settle(run)
+            settle(run)
+            buffer_lines()
+            _begin(run)
             cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
             ret = run_job(self.context, task, cfg, job.folder)
             if run.return_path is not None:
                 _hand_back(ret, run.return_path)
             return 0
-        except BaseException:
+        except BaseException as error:
             traceback.print_exc()
+            put_on_record(job, error)
             return 1
         finally:
-            _leave()
+            _leave(before)
 
 
-def _settle(run: Run) -> None:
-    """Make the forked process the trial's own: output, signals, threads, seeds, limits."""
-    job = run.job
-    job.folder.mkdir(parents=True, exist_ok=True)
-    fd = os.open(output_path(job.folder, job.attempt), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(fd, 1)
-    os.dup2(fd, 2)
-    os.close(fd)
+def put_on_record(job: Job, error: BaseException, reason: str | None = None) -> None:
+    """``error`` kept the attempt from its task function, which records its own: let it be the attempt's end."""
+    state, described = describe(error)
+    write_end(job.folder, job.attempt, End(state, None, reason or described))
+
+
+def buffer_lines() -> None:
+    """Let each line reach the log at once: a killed trial leaves its last ones."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(line_buffering=True)  # a killed trial leaves its last lines
-    os.environ.update(run.env)
-    try:  # if memory runs out, the trial goes before the sweep
-        Path("/proc/self/oom_score_adj").write_text("500")
-    except OSError:
-        pass
-    if run.memory_bytes is not None:
-        import resource
+            stream.reconfigure(line_buffering=True)
 
-        resource.setrlimit(resource.RLIMIT_DATA, (run.memory_bytes, run.memory_bytes))
+
+def _begin(run: Run) -> None:
+    """Threads and seeds of the trial's own."""
     torch: Any = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(run.threads)
@@ -112,11 +111,17 @@ def _hand_back(ret: JobReturn, path: str) -> None:
     beside.rename(path)
 
 
-def _leave() -> None:
-    """End as an interpreter does (threads joined, exit handlers run), but leave the shared rest alone."""
+def _leave(before: set[threading.Thread]) -> None:
+    """End as an interpreter does (threads joined, exit handlers run), but leave what was there ``before`` alone."""
     gc.freeze()
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
+        futures: Any = sys.modules.get("concurrent.futures.thread")
+        for thread in before if futures is not None else ():
+            futures._threads_queues.pop(thread, None)
+        for call in reversed(threading._threading_atexits):  # type: ignore[attr-defined]
+            call()
+        while ours := [t for t in threading.enumerate() if t not in before and not t.daemon]:
+            ours[0].join()
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

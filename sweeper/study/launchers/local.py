@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, fields
-from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError, nearest
+from sweeper.folder import read_end
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.nursery import Died, Run, Stop, serve
+from sweeper.study.launchers.nursery import Died, Run, Stop
+from sweeper.study.launchers.start_method import start_nursery
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class LocalSettings:
     timeout_min: float | None = None
     mem_gb: float | None = None
     preload: tuple[str, ...] = ()
+    start_method: str | None = None
 
     def __post_init__(self) -> None:
         for key in ("slots", "threads", "trials_per_gpu"):
@@ -43,6 +44,11 @@ class LocalSettings:
             value = getattr(self, key)
             if value is not None and (not isinstance(value, (int, float)) or not value > 0):
                 raise ConfigError(f"hydra.launcher.{key} must be > 0 or null, got {value!r}")
+        if self.start_method not in (None, "fork", "spawn"):
+            raise ConfigError(
+                f"hydra.launcher.start_method must be fork, spawn or null, got {self.start_method!r}; "
+                "try hydra.launcher.start_method=null"
+            )
 
 
 def read_local_settings(keys: Mapping[str, Any]) -> LocalSettings:
@@ -94,26 +100,10 @@ class LocalSlots:
         self._used = False
 
     def start(self, runner: JobRunner) -> None:
-        """Fork the nursery; call it before this process starts a thread. It preloads while we go on."""
+        """Start the nursery, before this process starts a thread of its own. It preloads while we go on."""
         self._runner = runner
         runner.preload = self.settings.preload
-        sys.stdout.flush()
-        sys.stderr.flush()
-        ours, theirs = Pipe()
-        pid = os.fork()
-        if pid == 0:
-            code = 1
-            try:
-                ours.close()
-                os.environ["OMP_NUM_THREADS"] = "1"  # one OpenMP thread, or trials with more of them hang
-                serve(theirs, list(self.settings.preload), runner.run, runner.warm)
-                code = 0
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(code)
-        theirs.close()
-        self._connection, self._nursery = ours, pid
+        self._connection, self._nursery = start_nursery(runner, self.settings.start_method, self.threads)
 
     @property
     def free(self) -> int:
@@ -232,6 +222,8 @@ def launch(slots: LocalSlots, jobs: list[Job], returns: Path) -> list[Any]:
             collected.append(pickle.loads(path.read_bytes()))
         else:
             lost = JobReturn(overrides=list(job.overrides), status=JobStatus.FAILED)
-            lost.return_value = RuntimeError(f"job {job.number} {reasons.get(job.number)}; see {job.folder}")
+            end = read_end(job.folder, job.attempt)
+            reason = reasons.get(job.number) if end is None else end.reason
+            lost.return_value = RuntimeError(f"job {job.number}: {reason}; see {job.folder}")
             collected.append(lost)
     return collected

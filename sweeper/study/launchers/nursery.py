@@ -1,8 +1,11 @@
-"""The nursery: one process, preloaded and single-threaded, that forks a process for each trial.
+"""The nursery: one single-threaded process that starts a process for each trial, watches it and reaps it.
 
-It is forked from the sweeping process, so the user's ``__main__``, resolvers, structured configs and
-closures are simply there and nothing is pickled. It owns its trials: when the sweeping process is gone
-it kills them, and as a child subreaper it inherits and kills what they leave behind.
+Forked from the sweeping process it is preloaded, and its trials are forks of it: the user's ``__main__``,
+resolvers, structured configs and closures are simply there and nothing is pickled. Where that process can't be
+forked, the nursery is an interpreter of its own that loads nothing of the app, and its trials become workers.
+
+It owns its trials: when the sweeping process is gone it kills them, and as a child subreaper it inherits and
+kills what they leave behind.
 """
 
 from __future__ import annotations
@@ -10,15 +13,20 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
+from sweeper.folder import output_path
 from sweeper.study.launchers import Job
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -75,7 +83,6 @@ def serve(
 
     ``warm`` runs here before each fork (what it caches every later trial inherits), ``run_job`` in the trial.
     """
-    os.setsid()  # the terminal's Ctrl-C is for the sweeping process alone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -120,6 +127,41 @@ def serve(
         _kill(pid)
     _kill_strays(set(), everything=True)
     os._exit(0)
+
+
+def settle(run: Run) -> None:
+    """Make this process the trial's own: output, environment, limits."""
+    job = run.job
+    job.folder.mkdir(parents=True, exist_ok=True)
+    fd = os.open(output_path(job.folder, job.attempt), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(fd, 1)
+    os.dup2(fd, 2)
+    os.close(fd)
+    os.environ.update(run.env)
+    with suppress(OSError):  # if memory runs out, the trial goes before the sweep
+        Path("/proc/self/oom_score_adj").write_text("500")
+    if run.memory_bytes is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (run.memory_bytes, run.memory_bytes))
+
+
+def become_worker(interpreter: list[str], command: bytes, run: Run) -> NoReturn:
+    """``run_job`` of a nursery that shares nothing with the app: go on as a worker, which reads stdin."""
+    settle(run)
+    with tempfile.TemporaryFile() as file:
+        file.write(command + pickle.dumps(run))
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+        os.execv(interpreter[0], interpreter)
+
+
+def take_stdin() -> int:
+    """Stdin's descriptor under another number; what reads stdin from now on finds nothing."""
+    taken, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return taken
 
 
 def load(preload: list[str]) -> None:
@@ -248,3 +290,16 @@ def _prctl(option: int, value: int) -> None:
         import ctypes
 
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def main() -> None:
+    """A nursery that shares nothing with the app; stdin is its end of the connection."""
+    connection = Connection(take_stdin())
+    interpreter, command = connection.recv()
+    serve(connection, [], partial(become_worker, interpreter, command), lambda run: None)
+
+
+if __name__ == "__main__":
+    from sweeper.study.launchers import nursery  # by its own name: messages are pickled under it
+
+    nursery.main()

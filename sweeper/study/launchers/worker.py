@@ -16,19 +16,20 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
 from typing import Any, NoReturn
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
 from hydra.core.singleton import Singleton
 from hydra.core.utils import configure_log, setup_globals
-from hydra.types import HydraContext
+from hydra.types import HydraContext, RunMode
 
 from sweeper.errors import ConfigError
-from sweeper.folder import End, write_end
 from sweeper.study.compose import Composer
-from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.nursery import Run
+from sweeper.study.launchers import Job
+from sweeper.study.launchers.job import JobRunner, buffer_lines, put_on_record
+from sweeper.study.launchers.nursery import take_stdin
 from sweeper.trial.report import Recorded, describe
 
 
@@ -73,7 +74,7 @@ class Command:
         )
 
     def interpreter(self) -> list[str]:
-        """The command line of a worker, which reads ``pickle.dumps((command, run))`` from stdin.
+        """The command line of a worker, which reads the pickles of ``self`` and of a ``Run`` from stdin.
 
         ``-P`` keeps the current folder off its path: a file there must not stand in for one of ours.
         """
@@ -104,7 +105,9 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
         code = then(JobRunner(Composer(hydra.config_loader, config), context, task))
         raise _Left
 
-    multirun, Hydra.multirun = Hydra.multirun, door  # type: ignore[method-assign, assignment]
+    before = Hydra.multirun, Hydra.get_mode
+    Hydra.multirun = door  # type: ignore[method-assign, assignment]
+    Hydra.get_mode = lambda *_, **__: RunMode.MULTIRUN  # type: ignore[method-assign]  # it would compose to find out
     try:
         _run_program(command)
         how = "ended"
@@ -116,27 +119,36 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
         if code is None:
             raise DoorNotReached(f"the program failed before it reached Hydra: {describe(error)[1]}") from error
     finally:
-        Hydra.multirun = multirun  # type: ignore[method-assign]
+        Hydra.multirun, Hydra.get_mode = before  # type: ignore[method-assign]
     if code is None:
         raise DoorNotReached(f"the program {how} before it reached Hydra")
     return code
 
 
-def work(command: Command, run: Run, then: Callable[[JobRunner], int]) -> int:
-    """:func:`enter` for one attempt at a trial: what keeps the program from Hydra becomes the trial's end."""
+def work(command: Command, job: Job, then: Callable[[JobRunner], int]) -> int:
+    """:func:`enter` for one attempt at a trial: what keeps the program from Hydra becomes the attempt's end."""
     try:
         return enter(command, then)
+    except DoorNotReached as stopped:
+        if stopped.__cause__ is not None:
+            traceback.print_exception(stopped.__cause__.with_traceback(_of_program(stopped.__cause__.__traceback__)))
+        put_on_record(job, stopped, str(stopped))
+        return 1
     except (Exception, KeyboardInterrupt) as error:
         traceback.print_exc()
-        state, reason = describe(error)
-        if isinstance(error, DoorNotReached):
-            reason = str(error)
-        write_end(run.job.folder, run.job.attempt, End(state, None, reason))
+        put_on_record(job, error)
         return 1
 
 
 class _Left(BaseException):
     """Unwinds the program; not an Exception, which Hydra would report."""
+
+
+def _of_program(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the program's first frame on."""
+    while trace is not None and trace.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+        trace = trace.tb_next
+    return trace
 
 
 def _as_given() -> tuple[str | None, str | None, tuple[str, ...], str]:
@@ -218,15 +230,14 @@ def _run_program(command: Command) -> None:
 
 def main() -> None:
     """One attempt at a trial, read from stdin."""
-    command, run = pickle.load(sys.stdin.buffer)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
+    with os.fdopen(take_stdin(), "rb") as file:
+        command, run = pickle.load(file), pickle.load(file)
+    buffer_lines()
 
     def then(runner: JobRunner) -> NoReturn:
         os._exit(runner.run(run))  # what the program does after its sweep isn't a trial's to do
 
-    code = work(command, run, then)
+    code = work(command, run.job, then)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -59,6 +59,7 @@ if PEER not in sys.modules and importlib.util.find_spec(PEER) is None:
     _stand_in = ModuleType(f"{PEER}.optuna_sweeper", _AtPeersPath.__doc__)
     _stand_in.OptunaSweeper = _AtPeersPath
     sys.modules[PEER] = ModuleType(PEER)
+    sys.modules[PEER].__file__ = None  # known as ours by this, where Hydra discovers its plugins once more
     sys.modules[PEER].optuna_sweeper = _stand_in
     sys.modules[_stand_in.__name__] = _stand_in
 elif getattr(sys.modules.get(PEER), "__file__", "installed") is not None:

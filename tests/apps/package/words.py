@@ -1,0 +1,1 @@
+OPTION = "+added=1"

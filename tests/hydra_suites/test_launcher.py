@@ -1,0 +1,41 @@
+"""Hydra's own suites for launchers, run on the local launcher in both of its start methods.
+
+Its suites for sweepers read the returns of a batch sweeper; those of optimizing sweepers (ours, and the ones in
+Hydra's repository) run none of them. So they run here with Hydra's basic sweeper on our launcher.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+
+pytestmark = pytest.mark.filterwarnings(  # the suites leave hydra.main's version_base open
+    "ignore:\\s*Future Hydra versions will no longer change working directory"
+)
+METHODS = {method: f"hydra.launcher.start_method={method}" for method in ("fork", "spawn")}
+
+
+@pytest.mark.parametrize("launcher_name, overrides", [("local", [m]) for m in METHODS.values()], ids=METHODS)
+class TestLocalLauncher(LauncherTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    "launcher_name, overrides",
+    [("local", ["hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", m]) for m in METHODS.values()],
+    ids=METHODS,
+)
+class TestBasicSweeperWithBatches(BatchedSweeperTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    "task_launcher_cfg, extra_flags",
+    [
+        ({}, ["-m", "hydra/hydra_logging=disabled", "hydra/job_logging=disabled", "hydra/launcher=local", m])
+        for m in METHODS.values()
+    ],
+    ids=METHODS,
+)
+class TestLocalLauncherIntegration(IntegrationTestSuite):
+    pass
