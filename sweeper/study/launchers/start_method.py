@@ -12,6 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
+from sweeper.errors import ConfigError
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.nursery import serve
 from sweeper.study.terminal import say
@@ -24,6 +25,8 @@ def start_nursery(runner: JobRunner, method: str | None, threads: int) -> tuple[
 
     ``method`` is fork, spawn, or None for fork where that is safe for trials of ``threads`` threads.
     """
+    if sys.platform == "win32":
+        raise ConfigError("hydra/launcher must be basic or another that runs on Windows, got local; try joblib")
     sys.stdout.flush()
     sys.stderr.flush()
     why = "hydra.launcher.start_method=spawn" if method == "spawn" else None

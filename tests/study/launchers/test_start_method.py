@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import APPS
-from tests.study.test_failures import SWEEP, results
+from tests.study.test_failures import SWEEP, results, study
 
 FRESH = "each trial starts in a fresh interpreter, not as a fork of this one"
 
@@ -86,6 +86,16 @@ def test_a_program_that_does_not_get_to_hydra_fails_the_trial(run, tmp_path, how
     (failed,) = results(tmp_path / "s")["failed_trials"]
     assert failed["reason"] == reason and "Traceback" not in done.err
     assert failed["log_tail"].startswith("on the way to Hydra")
+
+
+def test_a_worker_goes_to_its_own_sweep_and_has_its_environment_from_the_start(run, tmp_path):
+    sweep = (*SWEEP, "hydra.launcher.start_method=spawn", "hydra.launcher.threads=3", "x=1,2,3,4")
+    sweep = (*sweep, "hydra/sweeper/sampler=grid", "hydra.sweeper.n_trials=4")
+    done = run("two_sweeps.py", *sweep, CUDA_VISIBLE_DEVICES="5,7")
+    assert done.code == 0, done
+    assert [t.values for t in study(tmp_path / "first").trials] == [[1.0]] * 4
+    values = {tuple(t.values) for t in study(tmp_path / "second").trials}
+    assert values == {(3.0, 5.0), (3.0, 7.0)}  # one GPU a slot
 
 
 @pytest.mark.parametrize("method", ["forkserver", "1"])
