@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
@@ -64,7 +65,7 @@ def _has_called_cuda() -> bool:
 
 def _openmp_survives(torch: Any) -> bool:
     """Ask by doing, as nothing tells whether OpenMP has made its threads: fork, and compute on two of them."""
-    pid = os.fork()
+    pid = _forked()
     if pid == 0:
         with suppress(BaseException):
             torch.set_num_threads(2)
@@ -80,9 +81,15 @@ def _openmp_survives(torch: Any) -> bool:
     return False
 
 
+def _forked() -> int:
+    with warnings.catch_warnings():  # Python 3.12 warns of any other thread: those of numpy's BLAS survive a fork
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def _fork(runner: JobRunner) -> tuple[Connection, int]:
     ours, theirs = Pipe()
-    pid = os.fork()
+    pid = _forked()
     if pid == 0:
         code = 1
         try:
