@@ -107,14 +107,15 @@ def test_another_space_is_refused_and_the_difference_shown(run, tmp_path):
 
 
 def test_a_second_orchestrator_on_a_folder_is_refused(run, tmp_path):
-    command = ("toy.py", *SWEEP, *SPACE, "sleep=2", "hydra.sweeper.n_trials=2")
+    command = ("toy.py", *SWEEP, *SPACE, "sleep=100", "hydra.sweeper.n_trials=2")
     first = start(*command, cwd=tmp_path)
     while not list(tmp_path.glob("s/*/events.0.jsonl")):
         time.sleep(0.05)
     second = run(*command)
     assert second.code == 1 and "one orchestrator at a time" in second.err and str(first.pid) in second.err
+    first.send_signal(signal.SIGINT)  # the refused one has left it alone: it still stops as asked
     first.communicate(timeout=30)
-    assert first.returncode == 0
+    assert first.returncode == 130
 
 
 def test_two_sweeps_in_the_same_second_get_folders_of_their_own(tmp_path):
