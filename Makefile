@@ -2,10 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test setup check bench ui clean
+.PHONY: sweep test test-slurm setup check bench ui clean
 
 sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
+
+test-slurm: setup     ## the tests of the SLURM launcher, on a throwaway cluster (root, Debian)
+	$(BIN)/python tests/slurm/cluster.py install
+	$(BIN)/python -m pytest -n 2 -m slurm tests/slurm
 
 test: setup           ## the tests that need nothing but Python
 	$(BIN)/python -m pytest -n 2 -m "not slurm and not browser and not gpu and not bench"

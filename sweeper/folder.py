@@ -61,6 +61,18 @@ def attempts(folder: Path) -> list[int]:
     return sorted({int(m[1]) for name in names if (m := _ATTEMPT_FILE.fullmatch(name))})
 
 
+def claim(folder: Path) -> int:
+    """Take the next attempt's number for a process that is about to start; no other can take the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    while True:
+        number = max(attempts(folder), default=-1) + 1
+        try:
+            os.close(os.open(output_path(folder, number), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644))
+            return number
+        except FileExistsError:
+            continue
+
+
 def replace(path: Path, text: str) -> None:
     """Write ``text`` beside ``path`` and rename: a reader sees the old file or the new one, whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -163,6 +175,15 @@ def read_attempt(folder: Path, attempt: int) -> AttemptRecord:
     return record
 
 
+def counted_end(folder: Path) -> End | None:
+    """The end that counts among a trial's attempts: the first final one."""
+    for attempt in attempts(folder):
+        end = read_attempt(folder, attempt).end
+        if end is not None and end.state in (COMPLETE, PRUNED, FAIL):
+            return end
+    return None
+
+
 def log_tail(folder: Path, attempt: int, *, lines: int = 20, bytes_: int = 4096) -> str:
     """The last lines that an attempt printed, at most ``bytes_``; empty where nothing was captured."""
     try:
@@ -192,6 +213,7 @@ class Attempt:
                 if attempt is not None:
                     raise
         self._stop = os.fspath(stop_path(folder, self.number))
+        self._next = os.fspath(output_path(folder, self.number + 1))
 
     def _say(self, event: str, **fields: Any) -> None:
         append_line(self._fd, {"event": event, "time": time.time(), **fields})
@@ -222,6 +244,11 @@ class Attempt:
         if not os.path.exists(self._stop):
             return None
         return Path(self._stop).read_text(encoding="utf-8") or "stopped"
+
+    @property
+    def superseded(self) -> bool:
+        """Whether a later attempt has begun: this one's node was thought lost. Costs one ``stat``."""
+        return os.path.exists(self._next)
 
 
 def request_stop(folder: Path, attempt: int, reason: str) -> None:

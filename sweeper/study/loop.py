@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 
 from sweeper import folder as record
 from sweeper.errors import ConfigError
-from sweeper.folder import End, Tail
+from sweeper.folder import End, Tail, counted_end
 from sweeper.study.ask import Asked, Asker
 from sweeper.study.compose import Composer, trial_dir
 from sweeper.study.launchers import Exit, Job, Slots
@@ -44,7 +44,11 @@ class _Running:
     job: Job
     lost: int  # attempts that died by no fault of their own
     started: float = field(default_factory=time.monotonic)
+    attempt: int = -1  # the one whose metrics are read
     events: Tail | None = None
+
+    def __post_init__(self) -> None:
+        self.attempt = self.job.attempt
 
 
 class Loop:
@@ -75,15 +79,17 @@ class Loop:
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
 
-    def run(self) -> None:
+    def run(self, *, once: bool = False) -> None:
+        """Run all trials to their end; ``once`` only submits what can be and tells what has ended."""
         self._adopt()
         look_s = LOOK_S if self.settings.pruner is not None else REDRAW_S
         self.view.begin()
         while True:
-            self._fill()
+            if self.slots.outlives or not once:
+                self._fill()
             if not self._running:
                 return
-            for exit_ in self.slots.wait(look_s):
+            for exit_ in self.slots.wait(0 if once else look_s):
                 self._conclude(exit_)
                 self._fill()
             if self.settings.pruner is not None:
@@ -92,6 +98,16 @@ class Loop:
             self.results.write_if_due()
             self.view.refresh(running={n: r.asked.params for n, r in self._running.items()})
             self.relay.poll(say)
+            if once and self.slots.settled:
+                return
+            if once:
+                time.sleep(LOOK_S)
+
+    @property
+    def unfinished(self) -> int:
+        """Trials without an end: running, to be attempted again, or never asked for."""
+        never = 0 if self._exhausted else max(0, self.settings.n_trials - self.asker.count)
+        return len(self._running) + len(self._again) + never
 
     def _adopt(self) -> None:
         """Take over what a former orchestrator left: tell what has ended, attempt again what has not."""
@@ -101,29 +117,33 @@ class Loop:
                 continue
             asked = self.asker.again(trial.number)
             submitted = submissions.get(trial.number)
-            if submitted is not None:
-                self._close_attempts(Path(submitted.folder))
-            end = self._counted_end(Path(submitted.folder)) if submitted else None
-            if end is not None:
-                self._tell(asked.number, end, asked, 0.0, self.folder.trial_folder(submitted.folder), None)  # type: ignore[union-attr]
-            else:
+            if submitted is None:
                 self._again.append((asked, 0))
+                continue
+            path = self.folder.trial_folder(submitted.folder)
+            if not self.slots.outlives:
+                self._close_attempts(path)
+            end = counted_end(path)
+            if end is not None:
+                self._tell(asked.number, end, asked, 0.0, path, None)
+                continue
+            losses = self._losses(path)
+            job = Job(asked.number, submitted.attempt, tuple(submitted.overrides), path, str(self.folder.path))
+            if self.slots.adopt(job):
+                self._running[asked.number] = _Running(asked, job, losses)
+            else:
+                self._again.append((asked, losses))
+
+    def _losses(self, folder: Path) -> int:
+        """How many attempts died by no fault of their own."""
+        ends = (record.read_attempt(folder, n).end for n in record.attempts(folder))
+        return sum(end is not None and end.state == record.LOST for end in ends)
 
     def _close_attempts(self, folder: Path) -> None:
         """Their processes died with the orchestrator that watched them: put that on record."""
-        path = self.folder.trial_folder(str(folder))
-        for attempt in record.attempts(path):
-            if record.read_attempt(path, attempt).end is None:
-                record.write_end(path, attempt, End(record.INTERRUPTED, None, "its orchestrator died"))
-
-    def _counted_end(self, folder: Path) -> End | None:
-        """The end that counts among a trial's attempts: the first final one."""
-        path = self.folder.trial_folder(str(folder))
-        for attempt in record.attempts(path):
-            end = record.read_attempt(path, attempt).end
-            if end is not None and end.state in (record.COMPLETE, record.PRUNED, record.FAIL):
-                return end
-        return None
+        for attempt in record.attempts(folder):
+            if record.read_attempt(folder, attempt).end is None:
+                record.write_end(folder, attempt, End(record.INTERRUPTED, None, "its orchestrator died"))
 
     def _fill(self) -> None:
         while self.slots.free > 0:
@@ -153,9 +173,10 @@ class Loop:
 
     def _conclude(self, exit_: Exit, *, stopping: bool = False) -> None:
         running = self._running.pop(exit_.number)
-        path, attempt = running.job.folder, running.job.attempt
+        path, attempt = running.job.folder, exit_.attempt
         end = record.read_attempt(path, attempt).end
-        if end is None or (end.state == record.INTERRUPTED and exit_.lost and not stopping):
+        undecided = end is None or end.state == record.LOST or (end.state == record.INTERRUPTED and exit_.lost)
+        if end is None or (undecided and not stopping):
             end = self._verdict(running, exit_, stopping)
             record.write_end(path, attempt, end)
         if end.state == record.INTERRUPTED and not stopping:
@@ -210,8 +231,12 @@ class Loop:
 
     def _prune(self) -> None:
         for number, running in self._running.items():
+            folder, attempt = running.job.folder, running.attempt
             if running.events is None:
-                running.events = Tail(record.events_path(running.job.folder, running.job.attempt))
+                running.events = Tail(record.events_path(folder, attempt))
+            if self.slots.outlives and record.events_path(folder, attempt + 1).exists():  # it was requeued
+                running.attempt, running.events = attempt + 1, None
+                continue
             trial = None
             for event in running.events.read():
                 if event.get("event") == "metrics":
@@ -220,7 +245,7 @@ class Loop:
                         trial = trial or self.asker.optuna_trial(number)
                         trial.report(value, event["step"])
             if trial is not None and trial.should_prune():
-                record.request_stop(running.job.folder, running.job.attempt, "pruned: not among the promising trials")
+                record.request_stop(folder, attempt, "pruned: not among the promising trials")
 
     def _monitored(self, values: dict[str, Any]) -> float | None:
         name = self.settings.monitor
@@ -235,7 +260,7 @@ class Loop:
 
     def stop(self) -> None:
         """Stop what still runs; it stays RUNNING in Optuna and is attempted again on resumption."""
-        if self._running:
+        if self._running and not self.slots.outlives:
             say(f"stopping {len(self._running)} running trial(s), at most {GRACE_S:g} s; Ctrl-C again kills them")
             for exit_ in self.slots.stop(GRACE_S):
                 self._conclude(exit_, stopping=True)

@@ -57,11 +57,6 @@ def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
             f"hydra.sweeper.pruner must be null with several directions (Optuna prunes on one objective), "
             f"got pruner={_shown(raw['pruner'])} and direction={list(direction)}; set hydra.sweeper.pruner=null"
         )
-    if raw["detach"]:
-        raise ConfigError(
-            "hydra.sweeper.detach must be false with a launcher whose trials end with this process, got true; "
-            "run the sweep inside tmux, or set hydra.sweeper.detach=false"
-        )
     return Settings(
         sampler=raw["sampler"],
         direction=direction,
@@ -80,7 +75,7 @@ def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
         seed=_whole("seed", raw["seed"], at_least=0),
         tracking=read_tracking(raw["tracking"]),
         dry_run=_flag("dry_run", raw["dry_run"]),
-        detach=False,
+        detach=_flag("detach", raw["detach"]),
     )
 
 

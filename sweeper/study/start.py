@@ -13,10 +13,12 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.study.compose import Composer, trial_dir
-from sweeper.study.launchers import Job, Slots
+from sweeper.study.launchers import Job
 from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.local import LocalSettings, LocalSlots, cores, launch
+from sweeper.study.launchers.slurm.settings import SlurmSettings
+from sweeper.study.launchers.slurm.slots import SlurmSlots
 from sweeper.study.settings import Settings
 from sweeper.trial.report import Recorded
 
@@ -33,8 +35,8 @@ def start(
     """Run the sweep that ``arguments`` (the task's overrides) ask for."""
     composer = Composer(context.config_loader, config)
     slots = _slots(launcher, settings)
-    if isinstance(slots, LocalSlots) and not settings.dry_run:
-        slots.start(JobRunner(composer, context, task))  # it preloads while we compose the space
+    if not isinstance(slots, BatchSlots) and not settings.dry_run:
+        slots.start(JobRunner(composer, context, task))  # a local one preloads while we compose the space
     try:
         from sweeper.study.sweep import Sweep
 
@@ -43,16 +45,18 @@ def start(
         slots.close()
 
 
-def _slots(launcher: Launcher, settings: Settings) -> Slots:
-    local = getattr(launcher, "settings", None)
-    if isinstance(local, LocalSettings):
-        return LocalSlots(local, n_jobs=settings.n_jobs)
+def _slots(launcher: Launcher, settings: Settings) -> LocalSlots | SlurmSlots | BatchSlots:
+    ours = getattr(launcher, "settings", None)
+    if isinstance(ours, LocalSettings):
+        return LocalSlots(ours, n_jobs=settings.n_jobs)
+    if isinstance(ours, SlurmSettings):
+        return SlurmSlots(ours, n_jobs=settings.n_jobs)
     one_by_one = type(launcher).__name__ == "BasicLauncher"
     return BatchSlots(launcher, n_jobs=settings.n_jobs or (1 if one_by_one else cores()))
 
 
-def launch_locally(launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-    """Hydra's ``launch`` on the local launcher: all jobs, then their JobReturns in order."""
+def launch_all(launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+    """Hydra's ``launch`` on a launcher of ours: all jobs, then their JobReturns in order."""
     config, context = launcher.config, launcher.hydra_context
     task = launcher.task_function
     if not isinstance(task, Recorded):
@@ -60,14 +64,18 @@ def launch_locally(launcher: Any, job_overrides: Sequence[Sequence[str]], initia
     composer = Composer(context.config_loader, config)
     sweep_dir = Path(str(OmegaConf.select(config, "hydra.sweep.dir"))).absolute()
     sweep_dir.mkdir(parents=True, exist_ok=True)
-    slots = LocalSlots(launcher.settings, n_jobs=None)
+    slots: LocalSlots | SlurmSlots
+    if isinstance(launcher.settings, SlurmSettings):
+        slots = SlurmSlots(launcher.settings, n_jobs=None)
+    else:
+        slots = LocalSlots(launcher.settings, n_jobs=None)
     slots.start(JobRunner(composer, context, task))
     try:
         jobs = []
         for number, overrides in enumerate(job_overrides, start=initial_job_idx):
             folder = sweep_dir / trial_dir(composer, list(overrides), number, str(sweep_dir))
             jobs.append(Job(number, _next_attempt(folder), tuple(overrides), folder, str(sweep_dir)))
-        with tempfile.TemporaryDirectory() as returns:
+        with tempfile.TemporaryDirectory(prefix=".returns-", dir=sweep_dir) as returns:
             return launch(slots, jobs, Path(returns))
     finally:
         slots.close()

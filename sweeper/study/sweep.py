@@ -64,6 +64,7 @@ class Sweep:
                 f"before its batch ends, got {s.pruner!r}; use hydra/launcher=local"
             )
         sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats)
+        self._check_launcher(planned=isinstance(sampler, PlannedSampler))
         if s.dry_run:
             self._show_plan(found, sampler)
             return
@@ -88,13 +89,17 @@ class Sweep:
         with self._interruptible():
             try:
                 try:
-                    loop.run()
-                    if results.counts["FAIL"]:
+                    loop.run(once=s.detach)
+                    if s.detach and loop.unfinished:
+                        state, reason = "RUNNING", f"{loop.unfinished} trial(s) queued or running"
+                    elif results.counts["FAIL"]:
                         state, reason, exit_code = "FAIL", f"{results.counts['FAIL']} trial(s) failed", 1
                 except SweepStopped as stopped:
                     state, reason, exit_code = stopped.state, str(stopped), stopped.exit_code
+                    self.slots.cancel()
                 except KeyboardInterrupt:
-                    state, reason, exit_code = "INTERRUPTED", "interrupted", 130
+                    state = "RUNNING" if self.slots.outlives else "INTERRUPTED"
+                    reason, exit_code = "interrupted", 130
                 finally:
                     loop.stop()
                     view.close()
@@ -117,6 +122,27 @@ class Sweep:
         if exit_code:
             self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
             raise SystemExit(exit_code)
+
+    def _check_launcher(self, *, planned: bool) -> None:
+        """ConfigError for what the launcher can't do with this sampler and pruner."""
+        s = self.settings
+        if s.detach and not self.slots.outlives:
+            raise ConfigError(
+                "hydra.sweeper.detach must be false with a launcher whose trials end with this process, got true; "
+                "run the sweep inside tmux, or set hydra.sweeper.detach=false"
+            )
+        learns = "" if planned else f"sampler={describe(s.sampler)['name']}, which learns from its trials"
+        prunes = f"pruner={s.pruner}, which watches them" if s.pruner is not None else ""
+        if s.detach and (learns or prunes):
+            raise ConfigError(
+                f"hydra.sweeper.detach must be false with {learns or prunes}, got true; "
+                "run the sweep inside tmux, or use sampler=random, qmc or grid without a pruner"
+            )
+        if self.slots.outlives and not planned and s.n_jobs is None:
+            raise ConfigError(
+                f"hydra.sweeper.n_jobs must say how many jobs may be in the queue at once with {learns}, got null; "
+                "try hydra.sweeper.n_jobs=8"
+            )
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

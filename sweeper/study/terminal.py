@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -168,7 +169,13 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
         print(f"rerun    {best[0]['command']}")
     if tracked is not None:
         print(f"compare  {tracked}")
-    if state == "INTERRUPTED":
+    if state == "RUNNING":
+        folder = shlex.quote(where)
+        say(f"jobs run on without this process; python -m sweeper status {folder} shows them")
+        print(f"collect  python -m sweeper collect {folder}")
+        print(f"cancel   python -m sweeper cancel {folder}")
+        print(f"wait     {command_line(**results.resume, hydra__sweeper__detach='false')}", flush=True)
+    elif state == "INTERRUPTED":
         print(f"resume   {command_line(**results.resume)}", flush=True)
     else:
         more = results.n_trials * 2

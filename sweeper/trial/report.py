@@ -27,6 +27,10 @@ class Pruned(Exception):
     """Raised by :func:`report` when the study has asked this trial to stop; let it pass."""
 
 
+class Superseded(KeyboardInterrupt):
+    """Raised by :func:`report` when a later attempt at this trial has begun, as after a node lost touch."""
+
+
 class TrialExit(RuntimeError):
     """A task function called ``sys.exit``; raised in its place so that the other trials go on."""
 
@@ -48,6 +52,8 @@ def report(*, step: int, **metrics: float) -> None:
     reason = attempt.stop_reason()
     if reason is not None:
         raise Pruned(reason)
+    if attempt.superseded:
+        raise Superseded(f"attempt {attempt.number + 1} took its place")
 
 
 def artifact(path: str | os.PathLike[str]) -> None:
@@ -143,7 +149,7 @@ def describe(error: BaseException) -> tuple[str, str]:
     if isinstance(error, Pruned):
         return PRUNED, str(error)
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted"
+        return INTERRUPTED, str(error) or "interrupted"
     if isinstance(error, SystemExit):
         return FAIL, f"called sys.exit({error.code!r})"
     message = " ".join(str(error).split())[:500]
@@ -189,8 +195,14 @@ def _start_fields(cfg: DictConfig) -> dict[str, Any]:
         "job": hydra_cfg.job.name,
         "overrides": OmegaConf.to_container(hydra_cfg.overrides.task),
         "config": flatten(cfg),
-        "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+        "slurm_job_id": _slurm_job(),
     }
+
+
+def _slurm_job() -> str | None:
+    """The job as ``squeue`` shows it: ``141_3`` in an array, whose SLURM_JOB_ID is another number."""
+    array, index = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
 
 
 def _open_alone() -> Attempt:

@@ -50,6 +50,9 @@ def main(cfg):
                 print("x" * 1_000_000)
         case "hang":
             time.sleep(3600)
+        case "wait":
+            while not os.path.exists("go"):
+                time.sleep(0.05)
         case "none":
             return None
         case "orphan":

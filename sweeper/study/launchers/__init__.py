@@ -31,17 +31,33 @@ class Exit:
 class Slots(Protocol):
     """What the loop needs of a launcher: submit while ``free``, wait for exits, stop."""
 
+    outlives: bool
+    """Whether attempts run on when this process ends, to be adopted by the next."""
+
     @property
     def free(self) -> int: ...
 
     def submit(self, job: Job) -> None: ...
 
+    def adopt(self, job: Job) -> bool:
+        """Take over an attempt that a former orchestrator submitted; False where there is none to wait for."""
+        ...
+
     def wait(self, timeout_s: float) -> list[Exit]:
         """Exits since the last call; returns early on the first."""
         ...
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is in hand: all that was submitted is on its way, all that has ended was said."""
+        ...
+
     def stop(self, grace_s: float) -> list[Exit]:
         """Ask the running attempts to stop, kill those that don't within ``grace_s``; their exits."""
+        ...
+
+    def cancel(self) -> None:
+        """End what runs on without us, to be resumed; nothing where nothing does."""
         ...
 
     def close(self) -> None:

@@ -13,6 +13,8 @@ from sweeper.study.launchers import Exit, Job
 class BatchSlots:
     """Gathers ``n_jobs`` submissions and hands them over at the next ``wait``."""
 
+    outlives = False
+
     def __init__(self, launcher: Launcher, *, n_jobs: int) -> None:
         self.launcher = launcher
         self.slots = n_jobs
@@ -24,6 +26,9 @@ class BatchSlots:
 
     def submit(self, job: Job) -> None:
         self._batch.append(job)
+
+    def adopt(self, job: Job) -> bool:
+        return False
 
     def wait(self, timeout_s: float) -> list[Exit]:
         batch, self._batch = sorted(self._batch, key=lambda job: job.number), []
@@ -42,6 +47,13 @@ class BatchSlots:
             reason = f"{type(self.launcher).__name__}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
             return [Exit(j.number, j.attempt, reason, lost=True) for j in jobs]
         return [Exit(j.number, j.attempt, _reason(r)) for j, r in zip(jobs, returns, strict=True)]
+
+    @property
+    def settled(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        pass
 
     def stop(self, grace_s: float) -> list[Exit]:
         return []

@@ -10,11 +10,11 @@ from contextlib import suppress
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sweeper.errors import ConfigError, nearest
 from sweeper.folder import read_end
-from sweeper.study.launchers import Exit, Job
+from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.nursery import Died, Run, Stop
 from sweeper.study.launchers.start_method import start_nursery
@@ -81,8 +81,16 @@ def visible_gpus() -> list[str]:
         return []
 
 
+class Launching(Slots, Protocol):
+    """Slots that hand back Hydra's JobReturn in a file."""
+
+    def submit(self, job: Job, return_path: str | None = None) -> None: ...
+
+
 class LocalSlots:
     """Trials as processes on this machine, one a slot."""
+
+    outlives = False
 
     def __init__(self, settings: LocalSettings, *, n_jobs: int | None) -> None:
         self.settings = settings
@@ -127,6 +135,9 @@ class LocalSlots:
             self._connection.send(run)
         except OSError:
             self._lose_nursery()
+
+    def adopt(self, job: Job) -> bool:
+        return False
 
     def _environment(self, slot: int) -> dict[str, str]:
         env = {"OMP_NUM_THREADS": str(self.threads)}
@@ -174,6 +185,13 @@ class LocalSlots:
         self._running.clear()
         self.start(self._runner)
 
+    @property
+    def settled(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        pass
+
     def stop(self, grace_s: float) -> list[Exit]:
         assert self._connection is not None
         exits: list[Exit] = []
@@ -199,7 +217,7 @@ class LocalSlots:
             self._nursery = None
 
 
-def launch(slots: LocalSlots, jobs: list[Job], returns: Path) -> list[Any]:
+def launch(slots: Launching, jobs: list[Job], returns: Path) -> list[Any]:
     """Run ``jobs`` and collect Hydra's JobReturn of each in order, for sweepers that call ``launch``."""
     import pickle
 

@@ -25,6 +25,6 @@ class LocalLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Hydra's own contract, for the basic sweeper and others: run all, return when all are done."""
-        from sweeper.study.start import launch_locally
+        from sweeper.study.start import launch_all
 
-        return launch_locally(self, job_overrides, initial_job_idx)
+        return launch_all(self, job_overrides, initial_job_idx)

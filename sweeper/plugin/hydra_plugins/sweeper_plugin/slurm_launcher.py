@@ -1,0 +1,30 @@
+"""``hydra/launcher=slurm``: registration only; the work is in ``sweeper.study.launchers.slurm``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class SlurmLauncher(Launcher):
+    """Trials as jobs of a SLURM cluster, by hydra-submitit-launcher's keys."""
+
+    def __init__(self, **keys: Any) -> None:
+        self.keys = keys
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from sweeper.study.launchers.slurm.settings import read_slurm_settings
+
+        self.settings = read_slurm_settings(self.keys)
+        self.hydra_context = hydra_context
+        self.task_function = task_function
+        self.config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Hydra's own contract, for the basic sweeper and others: run all, return when all are done."""
+        from sweeper.study.start import launch_all
+
+        return launch_all(self, job_overrides, initial_job_idx)

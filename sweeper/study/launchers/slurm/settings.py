@@ -1,0 +1,171 @@
+"""The keys of ``hydra.launcher`` for SLURM, checked, and the sbatch script that they make."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from sweeper.errors import ConfigError, nearest
+
+_COUNTS = (
+    "timeout_min", "cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "tasks_per_node", "nodes",
+    "array_parallelism", "signal_delay_s", "trials_per_job", "trials_at_once",
+)  # fmt: skip
+_OURS = ("trials_per_job", "trials_at_once", "preload", "snapshot", "submitit_folder", "max_num_timeout", "python")
+
+
+@dataclass(frozen=True)
+class SlurmSettings:
+    """hydra-submitit-launcher's keys with their meaning, then ours; ``slurm_defaults.yaml`` says what each is."""
+
+    submitit_folder: str
+    name: str
+    timeout_min: int
+    partition: str | None
+    qos: str | None
+    account: str | None
+    comment: str | None
+    constraint: str | None
+    exclude: str | None
+    gres: str | None
+    nodes: int
+    tasks_per_node: int
+    cpus_per_task: int | None
+    cpus_per_gpu: int | None
+    gpus_per_node: int | None
+    gpus_per_task: int | None
+    mem_gb: float | None
+    mem_per_cpu: str | None
+    mem_per_gpu: str | None
+    array_parallelism: int
+    stderr_to_stdout: bool
+    setup: tuple[str, ...] | None
+    srun_args: tuple[str, ...] | None
+    python: str | None
+    signal_delay_s: int
+    max_num_timeout: int
+    additional_parameters: dict[str, Any]
+    trials_per_job: int
+    trials_at_once: int
+    preload: tuple[str, ...]
+    snapshot: bool
+
+    def __post_init__(self) -> None:
+        for key in _COUNTS:
+            value = getattr(self, key)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise ConfigError(f"hydra.launcher.{key} must be a whole number >= 1, got {value!r}; try {key}=1")
+        if self.max_num_timeout < 0:
+            raise ConfigError(f"hydra.launcher.max_num_timeout must be >= 0, got {self.max_num_timeout}; try 0")
+        if self.mem_gb is not None and not self.mem_gb > 0:
+            raise ConfigError(f"hydra.launcher.mem_gb must be > 0 or null, got {self.mem_gb!r}")
+        if self.trials_at_once > self.trials_per_job:
+            raise ConfigError(
+                f"hydra.launcher.trials_at_once must be <= trials_per_job={self.trials_per_job}, got "
+                f"{self.trials_at_once}; raise hydra.launcher.trials_per_job"
+            )
+        if self.cpus_per_gpu is not None and self.gpus_per_task is None:
+            raise ConfigError(
+                f"hydra.launcher.cpus_per_gpu has no effect without gpus_per_task, got {self.cpus_per_gpu}; "
+                "use hydra.launcher.cpus_per_task"
+            )
+        if self.ranks > 1 and self.trials_per_job > 1:
+            raise ConfigError(
+                f"hydra.launcher.trials_per_job must be 1 with several tasks a trial, got {self.trials_per_job} "
+                f"with nodes={self.nodes} and tasks_per_node={self.tasks_per_node}"
+            )
+        if self.max_num_timeout and self.signal_delay_s >= self.timeout_min * 60:
+            raise ConfigError(
+                f"hydra.launcher.signal_delay_s must be < timeout_min x 60 = {self.timeout_min * 60} with "
+                f"max_num_timeout, got {self.signal_delay_s}; try hydra.launcher.signal_delay_s=30"
+            )
+
+    @property
+    def ranks(self) -> int:
+        """Processes a trial."""
+        return self.nodes * self.tasks_per_node
+
+    @property
+    def asks_for_gpus(self) -> bool:
+        return bool(self.gpus_per_node or self.gpus_per_task or "gpu" in str(self.gres or ""))
+
+
+def read_slurm_settings(keys: Mapping[str, Any]) -> SlurmSettings:
+    """The launcher's keys as Hydra gives them; ConfigError for one that does not exist."""
+    from omegaconf import OmegaConf
+
+    known = [f.name for f in fields(SlurmSettings)]
+    raw: dict[str, Any] = {
+        k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in keys.items()
+    }
+    for key in raw:
+        if key not in known:
+            raise ConfigError(
+                f"hydra.launcher.{key} must be a key of the slurm launcher{nearest(key, known)}; "
+                "anything else that sbatch takes goes into hydra.launcher.additional_parameters"
+            )
+    for key in ("setup", "srun_args"):
+        raw[key] = None if raw[key] is None else _words(key, raw[key])
+    raw["preload"] = _words("preload", raw["preload"] or ())
+    raw["additional_parameters"] = dict(raw["additional_parameters"] or {})
+    return SlurmSettings(**raw)
+
+
+def _words(key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, (list, tuple)):
+        raise ConfigError(f"hydra.launcher.{key} must be a list of texts, got {value!r}")
+    return tuple(str(v) for v in value)
+
+
+def log_folder(submitit_folder: str) -> Path:
+    """Where scripts and logs lie: ``submitit_folder`` up to its first part with a ``%`` (SLURM makes no folders)."""
+    path = Path(submitit_folder).absolute()
+    for parent in reversed([path, *path.parents]):
+        if "%" in parent.name:
+            return parent.parent
+    return path
+
+
+def log_path(folder: Path, job_id: str, *, error: bool = True) -> Path:
+    """The log of a job ``141_3``: submitit's name for it."""
+    return folder / f"{job_id}_0_log.{'err' if error else 'out'}"
+
+
+def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: int, *, at_once: int) -> str:
+    """The script of an array of ``count`` jobs, as submitit writes it."""
+    import submitit
+
+    if shutil.which("sbatch") is None or shutil.which("srun") is None:
+        raise ConfigError(
+            "hydra/launcher=slurm needs sbatch and srun on the path, got PATH="
+            f"{os.environ.get('PATH', '')!r}; run it on a login node, or use hydra/launcher=local"
+        )
+
+    class Executor(submitit.SlurmExecutor):
+        """Writes the script around a command of ours in place of submitit's pickle."""
+
+        def text(self) -> str:
+            return str(self._make_submission_file_text(command, ""))
+
+    executor = Executor(folder=folder, python=settings.python)
+    given = {
+        k: list(v) if isinstance(v, tuple) else v
+        for k, v in vars(settings).items()
+        if v is not None and k not in _OURS and k not in ("additional_parameters", "array_parallelism")
+    }
+    shared = ("name", "timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb")
+    renamed = executor._convert_parameters({k: given.pop(k) for k in shared if k in given})
+    executor.update_parameters(
+        **renamed,
+        **given,
+        array_parallelism=min(settings.array_parallelism, at_once),
+        additional_parameters={"requeue": True, **settings.additional_parameters},
+    )
+    executor.parameters["map_count"] = count
+    return executor.text()

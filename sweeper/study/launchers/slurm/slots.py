@@ -1,0 +1,312 @@
+"""The loop's view of a cluster: submit, wait, adopt. One ``squeue`` a poll; ends are read from the trial folders."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from sweeper import folder as record
+from sweeper.study.compose import job_config
+from sweeper.study.launchers import Exit, Job
+from sweeper.study.launchers.job import JobRunner
+from sweeper.study.launchers.slurm import queue
+from sweeper.study.launchers.slurm.chunk import Submitted
+from sweeper.study.launchers.slurm.queue import Accounting, Queue, SlurmAway, Status
+from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, log_path, read_slurm_settings
+from sweeper.study.launchers.slurm.submit import Pack, Submitter
+from sweeper.study.launchers.slurm.verdict import tail, why
+from sweeper.study.launchers.worker import Command
+from sweeper.study.record import Trial
+from sweeper.study.terminal import say
+
+POLL_S = (1.0, 10.0)  # between calls of squeue: while jobs come and go, when nothing changes
+LOOK_S = 0.2  # between looks at the folders of running trials
+AGAIN_S = 5.0  # before a submission that was put off is tried again
+GRACE_S = 3.0  # from SLURM's word on an end to ours: what the node wrote last must arrive here
+UNSURE_S = 6.0  # for what may yet change: a job preempted or lost is requeued, a finished one has a word to come
+ALL = 10**9
+
+
+@dataclass
+class _Flying:
+    """A job in SLURM's hands, and how far its trials have come."""
+
+    submitted: Submitted
+    left: dict[int, Trial] = field(default_factory=dict)
+    status: Status | None = None
+    over_since: float | None = None  # when SLURM first said that it had ended, or no longer knew it
+
+    @property
+    def started(self) -> bool:
+        return self.status is not None and (self.status.state in queue.RUNNING or self.status.ended)
+
+
+class SlurmSlots:
+    """Slots in a cluster; they outlive this process. ``n_jobs`` is how many jobs may be in SLURM's hands at once."""
+
+    outlives = True
+
+    def __init__(self, settings: SlurmSettings, *, n_jobs: int | None) -> None:
+        self.settings = settings
+        self.n_jobs = n_jobs
+        self.waiting: str | None = None  # why something is not submitted yet
+        self._gathered: deque[tuple[Job, str | None]] = deque()
+        self._flying: dict[str, _Flying] = {}
+        self._runner: JobRunner | None = None
+        self._submitter: Submitter | None = None
+        self._known: dict[int, tuple[Submitted, Job]] | None = None  # jobs of a former orchestrator
+        self._accounting = Accounting()
+        self._poll_s, self._polled, self._put_off = POLL_S[0], 0.0, 0.0
+        self._settings: dict[int, SlurmSettings] = {}
+        self._told_away = False
+
+    def start(self, runner: JobRunner) -> None:
+        self._runner = runner
+
+    @property
+    def submitter(self) -> Submitter:
+        """Made when the sweep's folder is known, which ``hydra.sweep.dir`` may not be at first."""
+        if self._submitter is None:
+            assert self._runner is not None, "start() comes before submit()"
+            written = OmegaConf.select(self._runner.composer.master, "hydra.launcher.submitit_folder")
+            folder = log_folder(str(written or self.settings.submitit_folder))
+            folder.mkdir(parents=True, exist_ok=True)
+            self._submitter = Submitter(folder, Command.of(self._runner))
+        return self._submitter
+
+    @property
+    def free(self) -> int:
+        if self.n_jobs is None:
+            return ALL
+        return max(0, (self.n_jobs - len(self._flying)) * self.settings.trials_per_job - len(self._gathered))
+
+    def submit(self, job: Job, return_path: str | None = None) -> None:
+        self._gathered.append((job, return_path))
+
+    def adopt(self, job: Job) -> bool:
+        """Take over a trial whose job a former orchestrator submitted; False if there is none to wait for."""
+        if self._known is None:
+            self._resolve()
+            self._known = {j.number: (s, j) for s in self.submitter.ledger.read().values() for j in s.jobs}
+        last, mine = self._known.get(job.number, (None, job))
+        if last is None or last.cancelled or mine.attempt < job.attempt:  # its last attempt was never handed over
+            return False
+        ends = [record.read_attempt(mine.folder, n).end for n in record.attempts(mine.folder) if n >= mine.attempt]
+        if ends and ends[-1] is not None and ends[-1].state == record.LOST:
+            return False
+        flying = self._flying.setdefault(last.id, _Flying(last))
+        flying.left[job.number] = _trial(mine)
+        return True
+
+    def _resolve(self) -> None:
+        """Find out what became of submissions that an orchestrator did not live to note."""
+        deadline = time.monotonic() + 5.0
+        while unresolved := list(self.submitter.ledger.unresolved()):
+            answer = self._ask(wait=True)
+            for path in unresolved:
+                array = answer.scripts.get(str(path.with_suffix(".sh")))
+                if array is not None:
+                    self.submitter.ledger.add(path.stem, array, time.time())
+                elif time.monotonic() > deadline or time.time() - path.stat().st_mtime > 60:
+                    self.submitter.ledger.abandon(path)
+            time.sleep(LOOK_S)
+
+    def wait(self, timeout_s: float) -> list[Exit]:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            self.flush()
+            self._poll()
+            exits = self._ended()
+            if exits or time.monotonic() >= deadline:
+                return exits
+            time.sleep(min(LOOK_S, max(0.0, deadline - time.monotonic())))
+
+    # submitting
+
+    def flush(self) -> None:
+        """Submit what was gathered, as far as the site takes it now."""
+        if not self._gathered or (self.waiting is not None and time.monotonic() < self._put_off):
+            return
+        gathered, self._gathered = list(self._gathered), deque()
+        returns = {j.number: Path(r).parent for j, r in gathered if r is not None}
+        groups: dict[int, tuple[SlurmSettings, list[Job]]] = {}
+        for job, _ in gathered:
+            settings = self._settings_of(job)
+            groups.setdefault(id(settings), (settings, []))[1].append(job)
+        self.waiting = None
+        at_once = self.settings.array_parallelism
+        for settings, jobs in groups.values():
+            size = settings.trials_per_job
+            packs: list[Pack] = [jobs[i : i + size] for i in range(0, len(jobs), size)]
+            if self.waiting is None:
+                where = returns.get(jobs[0].number)
+                outcome = self.submitter.submit(packs, settings, at_once=at_once, returns=where)
+                for submitted in outcome.submitted:
+                    trials = {j.number: _trial(j) for j in submitted.jobs}
+                    self._flying[submitted.id] = _Flying(submitted, trials)
+                packs, self.waiting = outcome.left, outcome.waiting
+                if outcome.submitted:
+                    self._poll_s = POLL_S[0]
+            for pack in packs:
+                self._gathered.extend((j, str(returns[j.number] / "_") if returns else None) for j in pack)
+        if self.waiting is not None:
+            self._put_off = time.monotonic() + AGAIN_S
+
+    def _settings_of(self, job: Job) -> SlurmSettings:
+        """The launcher's keys as this trial's own config has them: an option may ask for more memory or time."""
+        assert self._runner is not None
+        cfg = job_config(self._runner.composer, job.overrides, job.number, job.sweep_dir)
+        if id(cfg) not in self._settings:
+            keys = {str(k): v for k, v in cfg.hydra.launcher.items() if k != "_target_"}
+            known = {f.name for f in fields(SlurmSettings)}
+            mine = read_slurm_settings({k: v for k, v in keys.items() if k in known})
+            same = next((s for s in self._settings.values() if s == mine), mine)
+            self._settings[id(cfg)] = same
+        return self._settings[id(cfg)]
+
+    # watching
+
+    def _ask(self, *, wait: bool = False) -> Queue:
+        while True:
+            try:
+                answer = queue.look()
+                if self._told_away:
+                    say("SLURM answers again")
+                self._told_away = False
+                return answer
+            except SlurmAway as away:
+                if not self._told_away:
+                    say(f"SLURM does not answer ({str(away)[:200]}); jobs run on, waiting for it")
+                self._told_away = True
+                if not wait:
+                    raise
+                time.sleep(AGAIN_S)
+
+    def _poll(self) -> None:
+        now = time.monotonic()
+        if now - self._polled < self._poll_s:
+            return
+        began = now
+        try:
+            answer = self._ask()
+        except SlurmAway:
+            self._polled, self._poll_s = time.monotonic(), AGAIN_S
+            return
+        now = self._polled = time.monotonic()
+        changed = self._note_submissions(answer)
+        for job_id, flying in self._flying.items():
+            status = answer.get(job_id)
+            changed = changed or status != flying.status
+            flying.status = status
+            over = status is None or status.ended
+            flying.over_since = (flying.over_since or now) if over else None
+        # never busy with asking for more than a tenth of the time
+        slowest = max(POLL_S[1], 10 * (now - began))
+        self._poll_s = max(POLL_S[0], 10 * (now - began)) if changed else min(self._poll_s * 1.3, slowest)
+
+    def _note_submissions(self, answer: Queue) -> bool:
+        """What sbatch could not confirm: taken after all, or to be submitted again."""
+        found = False
+        for path in list(self.submitter.ledger.unresolved()) if self.waiting else ():
+            array = answer.scripts.get(str(path.with_suffix(".sh")))
+            if array is None:
+                if time.time() - path.stat().st_mtime > queue.TIMEOUT_S:
+                    self.submitter.ledger.abandon(path)
+                continue
+            found = True
+            self.submitter.ledger.add(path.stem, array, time.time())
+            known = self.submitter.ledger.read()
+            for submitted in known.values():
+                if submitted.id.startswith(f"{array}_") and submitted.id not in self._flying:
+                    numbers = {j.number for j in submitted.jobs}
+                    self._flying[submitted.id] = _Flying(submitted, {j.number: _trial(j) for j in submitted.jobs})
+                    self._gathered = deque((j, r) for j, r in self._gathered if j.number not in numbers)
+        return found
+
+    def _ended(self) -> list[Exit]:
+        exits: list[Exit] = []
+        now = time.monotonic()
+        everywhere = len(self._flying) <= 64
+        undecided: list[_Flying] = []
+        for flying in self._flying.values():
+            over = flying.over_since is not None
+            if not (everywhere or over or flying.started):
+                continue
+            for number, trial in list(flying.left.items()):
+                end = _settled(trial)
+                if end is not None:
+                    del flying.left[number]
+                    exits.append(end)
+            if over and flying.left and now - float(flying.over_since or now) > self._patience(flying.status):
+                undecided.append(flying)
+        if undecided:
+            exits += self._verdicts(undecided)
+        self._flying = {i: f for i, f in self._flying.items() if f.left}
+        return exits
+
+    def _patience(self, status: Status | None) -> float:
+        sure = status is not None and status.state in ("FAILED", "TIMEOUT", "CANCELLED", "OUT_OF_MEMORY")
+        return GRACE_S if sure else UNSURE_S
+
+    def _verdicts(self, ended: Sequence[_Flying]) -> list[Exit]:
+        exits = []
+        accounted = self._accounting.states([f.submitted.id for f in ended])
+        for flying in ended:
+            job_id = flying.submitted.id
+            error = not self.settings.stderr_to_stdout
+            log = tail(log_path(self.submitter.folder, job_id, error=error))
+            reason, lost = why(flying.status, accounted.get(job_id), log, self.settings.timeout_min)
+            for number, trial in flying.left.items():
+                begun = trial.attempts()
+                attempt = begun[-1][0] if begun else trial.attempt
+                exits.append(Exit(number, attempt, f"{reason} (job {job_id})", lost))
+            flying.left = {}
+        return exits
+
+    # ending
+
+    @property
+    def settled(self) -> bool:
+        if self._told_away:
+            return True
+        over = any(flying.over_since is not None for flying in self._flying.values())
+        return self._polled > 0 and not over and (not self._gathered or self.waiting is not None)
+
+    def stop(self, grace_s: float) -> list[Exit]:
+        """Jobs run on without us."""
+        return []
+
+    def cancel(self) -> None:
+        """Cancel what is in SLURM's hands, on the record, so that its trials are resumed rather than judged."""
+        if self._flying:
+            self.submitter.ledger.cancel(list(self._flying), time.time())
+            queue.cancel(list(self._flying))
+
+    def close(self) -> None:
+        pass
+
+
+def _trial(job: Job) -> Trial:
+    return Trial(job.number, job.folder, {}, time.time(), job.attempt)
+
+
+def _settled(trial: Trial) -> Exit | None:
+    """The trial's end, once one of its attempts has a final one, or the last was lost."""
+    assert trial.number is not None
+    trial.read()
+    for seen in trial.seen.values():
+        seen.fresh.clear()
+    attempts = trial.attempts()
+    for number, seen in attempts:
+        if seen.end is not None and seen.end.state in (record.COMPLETE, record.PRUNED, record.FAIL):
+            return Exit(trial.number, number)
+    if attempts and attempts[-1][0] >= trial.attempt:
+        end = attempts[-1][1].end
+        if end is not None and end.state == record.LOST:
+            return Exit(trial.number, attempts[-1][0], end.reason, lost=True)
+    return None

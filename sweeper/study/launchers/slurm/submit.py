@@ -1,0 +1,132 @@
+"""Hand chunks to sbatch under the site's limits: a refused one is halved, what does not fit now waits."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweeper.errors import ConfigError
+from sweeper.study.launchers import Job
+from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted
+from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, max_array_size, run
+from sweeper.study.launchers.slurm.settings import SlurmSettings, sbatch_script
+from sweeper.study.launchers.worker import Command
+
+Pack = list[Job]  # the trials of one job
+
+_TOO_MANY = re.compile(r"Submit\w*Limit|MaxSubmit|MaxJobCount|job count|policy \(job submit limit|queue is full", re.I)
+_TOO_LARGE = re.compile(r"[Ii]nvalid job array|MaxArray|MAX_TASKS", re.I)
+
+
+@dataclass
+class Outcome:
+    """What became of a submission; ``waiting`` says why something is ``left``."""
+
+    submitted: list[Submitted] = field(default_factory=list)
+    left: list[Pack] = field(default_factory=list)
+    waiting: str | None = None
+
+
+class Submitter:
+    """Submits packs of trials of one program."""
+
+    def __init__(self, folder: Path, command: Command) -> None:
+        self.folder = folder
+        self.command = command
+        self.ledger = Ledger(folder)
+        self._max_array = 0
+        self._accepted = 0  # the size of the last chunk that was taken
+
+    def submit(self, packs: Sequence[Pack], settings: SlurmSettings, *, at_once: int, returns: Path | None) -> Outcome:
+        """Submit as many packs as the site takes now; ConfigError for a request that it will never take."""
+        outcome = Outcome(left=list(packs))
+        try:
+            self._max_array = self._max_array or max_array_size()
+        except SlurmAway as away:
+            outcome.waiting = str(away)
+            return outcome
+        size = min(len(packs), self._max_array)
+        if self._accepted:
+            size = min(size, 2 * self._accepted)
+        while outcome.left:
+            size = min(size, len(outcome.left))
+            taken = outcome.left[:size]
+            try:
+                outcome.submitted += self._sbatch(taken, settings, at_once, returns)
+            except SlurmAway as away:  # it may have been taken all the same: the chunk stays unresolved
+                outcome.waiting = str(away)
+                return outcome
+            except Refused as refused:
+                if size > 1 and (_TOO_MANY.search(str(refused)) or _TOO_LARGE.search(str(refused))):
+                    size //= 2
+                    continue
+                if _TOO_MANY.search(str(refused)):
+                    outcome.waiting = str(refused)
+                    return outcome
+                raise refusal(refused) from refused
+            self._accepted = size
+            outcome.left = outcome.left[size:]
+        return outcome
+
+    def _sbatch(
+        self, packs: Sequence[Pack], settings: SlurmSettings, at_once: int, returns: Path | None
+    ) -> list[Submitted]:
+        chunk = self.chunk(packs, settings, returns)
+        path = chunk.write(self.folder)
+        script = self.folder / f"{chunk.token}.sh"
+        script.write_text(self.script(chunk, settings, at_once), encoding="utf-8")
+        try:
+            said = run(["sbatch", "--parsable", str(script)])
+        except Refused:
+            path.unlink()
+            script.unlink()
+            raise
+        now = time.time()
+        array = said.strip().split(";")[0].splitlines()[-1]
+        self.ledger.add(chunk.token, array, now)
+        return [Submitted(f"{array}_{i}", jobs, now) for i, jobs in enumerate(chunk.jobs)]
+
+    def chunk(self, packs: Sequence[Pack], settings: SlurmSettings, returns: Path | None = None) -> Chunk:
+        return Chunk(
+            command=self._command_file(),
+            jobs=[list(pack) for pack in packs],
+            trials_at_once=settings.trials_at_once,
+            threads=None if settings.cpus_per_task is None else settings.cpus_per_task // settings.trials_at_once or 1,
+            gpus=settings.asks_for_gpus,
+            max_num_timeout=settings.max_num_timeout,
+            timeout_min=settings.timeout_min,
+            preload=settings.preload,
+            returns=None if returns is None else str(returns),
+        )
+
+    def script(self, chunk: Chunk, settings: SlurmSettings, at_once: int) -> str:
+        python = settings.python or shlex.quote(self.command.interpreter()[0])
+        flags = [*self.command.flags, "-P", "-u", "-m", "sweeper.study.launchers.slurm.work"]
+        command = f"{python} {shlex.join([*flags, str(self.folder / f'{chunk.token}.json')])}"
+        return sbatch_script(settings, self.folder, command, len(chunk.jobs), at_once=at_once)
+
+    def _command_file(self) -> str:
+        data = pickle.dumps(self.command)
+        path = self.folder / f"command.{hashlib.sha256(data).hexdigest()[:12]}.pickle"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            beside = path.with_suffix(".part")
+            beside.write_bytes(data)
+            beside.rename(path)
+        return str(path)
+
+
+def refusal(refused: Refused) -> ConfigError:
+    """SLURM's own words as one line."""
+    said = re.sub(r"\b(sbatch|srun): error: ", "", str(refused))
+    said = said.replace("Batch job submission failed: ", "").replace("allocation failure: ", "")
+    return ConfigError(
+        f"hydra.launcher must ask for what this cluster has, sbatch says: {said}; "
+        "see sinfo, and hydra.launcher.{partition,account,qos,timeout_min,mem_gb,gpus_per_node,nodes}"
+    )
