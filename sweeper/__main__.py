@@ -3,48 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
+from sweeper.commands import cancel, collect, retry, status, sync
 from sweeper.errors import ConfigError
-
-
-def sync(args: argparse.Namespace) -> int:
-    """Bring a study's or a run's folder to MLflow; what is there already stays as it is."""
-    from sweeper.study.mlflow_store import import_lean
-    from sweeper.study.record import require_study
-    from sweeper.study.relay import run
-
-    uri = args.tracking_uri
-    import_lean(uri, require_study(args.folder).uri, os.environ.get("MLFLOW_TRACKING_URI"))
-    last: dict[str, Any] = {}
-
-    def say(line: dict[str, Any]) -> None:
-        last.update(line)
-        if "error" in line:
-            print(line["error"], file=sys.stderr)
-
-    code = run(args.folder, uri, args.experiment, say, None, args.give_up_s)
-    if "runs" in last:
-        print(f"{last['runs']} of {last['of']} runs are in MLflow with their end; compare: {last['address']}")
-    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; 2 and one line on stderr for a mistake of the person's."""
     parser = argparse.ArgumentParser(prog="python -m sweeper", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    command = commands.add_parser("sync", help="bring a folder's records to MLflow", description=sync.__doc__)
-    command.add_argument("folder", type=Path, help="multirun/<study>, or the output folder of a single run")
-    command.add_argument("--tracking-uri", help="default: the study's, the environment's or mlflow.db")
-    command.add_argument("--experiment", help="default: the study's, the environment's or the app's")
-    command.add_argument("--give-up-s", type=float, default=30.0, help="how long to try a store that fails")
-    command.set_defaults(run=sync)
-
+    for command in (status, collect, cancel, retry, sync):
+        command.add(commands)
     args = parser.parse_args(argv)
     try:
         return int(args.run(args))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from sweeper.study.samplers import PlannedSampler
 from sweeper.study.search import Point, SearchSpace
 from sweeper.study.settings import Settings
 from sweeper.study.space import Parameter, Value, text_of
+from sweeper.study.study_folder import Submission
 
 _OWNER = "sweeper.owner"
 FOLDER, OVERRIDES = "sweeper.folder", "sweeper.overrides"  # for the other orchestrators of a shared storage
+RETRIES = "sweeper.retries"  # the number of the failed trial that this one repeats
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,41 @@ class Asker:
         self.config = config
         self._planned = study.sampler if isinstance(study.sampler, PlannedSampler) else None
         self._shared = settings.storage is not None
-        self._count = len(study.get_trials(deepcopy=False))
+        trials = study.get_trials(deepcopy=False)
+        self._count = len(trials)
+        self.repeats = {t.number: int(t.user_attrs[RETRIES]) for t in trials if RETRIES in t.user_attrs}
         self._extend = _method(settings.custom_search_space)
         self._seed = _seed(space)
 
     @property
     def count(self) -> int:
-        """How many trials the study has, whatever their state."""
+        """How many trials the study has drawn, whatever their state; repeats of failed ones are not drawn."""
         if self._shared:
             self._count = len(self.study.get_trials(deepcopy=False))
-        return self._count
+        return self._count - len(self.repeats)
+
+    def _point(self, number: int) -> Point | None:
+        """The planned point of a trial."""
+        assert self._planned is not None
+        return self._planned.plan.point(number - sum(copy < number for copy in self.repeats))
+
+    def repeat_failures(self) -> int:
+        """A new trial for each failed one that no later one repeats, with its parameters; how many."""
+        trials = self.study.get_trials(deepcopy=False)
+        repeated = set(self.repeats.values())
+        failed = [t for t in trials if t.state == TrialState.FAIL and t.number not in repeated]
+        for trial in failed:
+            self.study.add_trial(
+                optuna.trial.create_trial(
+                    state=TrialState.RUNNING,
+                    params=trial.params,
+                    distributions=trial.distributions,
+                    user_attrs={RETRIES: trial.number},
+                )
+            )
+            self.repeats[self.study.get_trials(deepcopy=False)[-1].number] = trial.number
+            self._count += 1
+        return len(failed)
 
     def ask(self) -> Asked | None:
         """The next trial, RUNNING in Optuna's record; None when the space is exhausted."""
@@ -75,10 +103,19 @@ class Asker:
         self._count += 1
         return self._asked(self._count - 1, point)
 
-    def again(self, number: int) -> Asked:
+    def _repeat(self, number: int, submitted: Mapping[int, Submission]) -> Asked:
+        """The parameters and overrides of the trial that this one repeats, as they were submitted."""
+        first = number
+        while first in self.repeats:
+            first = self.repeats[first]
+        return Asked(number, dict(submitted[first].params), list(submitted[first].overrides))
+
+    def again(self, number: int, submitted: Mapping[int, Submission]) -> Asked:
         """A trial that is RUNNING in the record: the same parameters again, drawing those it never got."""
+        if number in self.repeats:
+            return self._repeat(number, submitted)
         if self._planned is not None and self._extend is None:
-            point = self._planned.plan.point(number)
+            point = self._point(number)
             assert point is not None, f"trial {number} lies beyond an exhausted space"
             return self._asked(number, point)
         return self._suggest(self.optuna_trial(number))
@@ -92,7 +129,7 @@ class Asker:
 
     def _suggest(self, trial: Trial) -> Asked:
         if self._planned is not None:
-            planned = self._planned.plan.point(trial.number) or {}
+            planned = self._point(trial.number) or {}
             active = self.space.active(planned)
             self._planned.point = {self.space.name(active[k], planned): v for k, v in planned.items()}
         drawn: Point = {}

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from sweeper import folder as record
 from sweeper.errors import ConfigError
 from sweeper.folder import End, Tail, counted_end
+from sweeper.study.again import RETRY, order
 from sweeper.study.ask import Asked, Asker
 from sweeper.study.compose import Composer, trial_dir
 from sweeper.study.launchers import Exit, Job, Slots
@@ -75,12 +76,15 @@ class Loop:
         self.results = view.results
         self.relay = relay
         self.asker = Asker(study, space, settings, config)
+        self.results.repeats = self.asker.repeats
         self._running: dict[int, _Running] = {}
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
 
     def run(self, *, once: bool = False) -> None:
         """Run all trials to their end; ``once`` only submits what can be and tells what has ended."""
+        if order() == RETRY:
+            say(f"{self.asker.repeat_failures()} failed trial(s) to repeat")
         self._adopt()
         look_s = LOOK_S if self.settings.pruner is not None else REDRAW_S
         self.view.begin()
@@ -115,7 +119,7 @@ class Loop:
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self.asker.is_ours(trial):
                 continue
-            asked = self.asker.again(trial.number)
+            asked = self.asker.again(trial.number, submissions)
             submitted = submissions.get(trial.number)
             if submitted is None:
                 self._again.append((asked, 0))

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeper.study.again import argv, order
+
 
 @dataclass(frozen=True)
 class Provenance:
@@ -61,6 +63,8 @@ def _git(*arguments: str) -> str:
 
 def program() -> list[str]:
     """How this process was started, without its arguments: ``python train.py`` or ``python -m package``."""
+    if (given := argv()) and order() is not None and sys.argv and not given[1].startswith("-"):
+        return ["python", given[1]]  # not the copy of it that is run again
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     return ["python", *(["-m", spec.name.removesuffix(".__main__")] if spec is not None else sys.argv[:1])]
 
@@ -71,5 +75,10 @@ def command_line(**overrides: object) -> str:
     Dots of a key are written as ``__``: ``command_line(hydra__sweeper__n_trials=100)``.
     """
     given = {key.replace("__", "."): value for key, value in overrides.items()}
-    kept = [a for a in sys.argv[1:] if a.partition("=")[0] not in given]
+    last = {a.partition("=")[0]: i for i, a in enumerate(sys.argv)}
+    kept = [
+        a
+        for i, a in enumerate(sys.argv)
+        if i > 0 and a.partition("=")[0] not in given and last[a.partition("=")[0]] == i
+    ]
     return shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())])

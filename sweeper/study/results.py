@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End, attempts, read_attempt, replace
-from sweeper.study.ask import FOLDER, OVERRIDES
+from sweeper.study.ask import FOLDER, OVERRIDES, RETRIES
 from sweeper.study.provenance import command_line, program
 from sweeper.study.samplers import pareto_or_best
 from sweeper.study.study_folder import RESULTS, StudyFolder
@@ -59,11 +59,15 @@ class Results:
         self._written = 0.0
         self._dirty = True
         self.counts = {COMPLETE: 0, PRUNED: 0, FAIL: 0}
-        for trial in study.get_trials(deepcopy=False):
+        self.repeats: Mapping[int, int] = {}  # trials that repeat failed ones
+        trials = study.get_trials(deepcopy=False)
+        healed = {t.user_attrs[RETRIES] for t in trials if t.state == TrialState.COMPLETE and RETRIES in t.user_attrs}
+        for trial in trials:
             if trial.state.name in self.counts:
                 self.counts[trial.state.name] += 1
             if trial.state == TrialState.FAIL:
                 self._learn(trial)
+            if trial.state == TrialState.FAIL and trial.number not in healed:
                 reason = str(trial.user_attrs.get("sweeper.reason", ""))
                 self.failures[trial.number] = self._failure(trial.number, reason, "")
 
@@ -73,6 +77,8 @@ class Results:
         self.counts[state] += 1
         self._paths[number] = path
         self._params[number] = dict(params)
+        if state == COMPLETE and number in self.repeats:
+            self.failures.pop(self.repeats[number], None)
         if state == FAIL:
             self.failures[number] = self._failure(number, end.reason or "", log_tail or "")
         self._dirty = True
@@ -144,6 +150,7 @@ class Results:
             "study": self.asked["name"],
             "metric": self.asked["metric"],
             "directions": list(self.asked["directions"]),
+            "n_trials": self.n_trials,
             "counts": dict(self.counts),
             "best_trials": best,
             "failed_trials": list(self.failures.values()),

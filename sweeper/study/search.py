@@ -116,6 +116,7 @@ class SearchSpace:
             if self.composer.is_group(p.key):
                 assert p.count is not None
                 tables += [self._first_point({p.key: p.at_index(i)}) for i in range(1, p.count)]
+        self.examples = [[*self.fixed, *(table[k].override(v) for k, v in point.items())] for point, table in tables]
         self._ambiguous = _incompatible([table for _, table in tables])
         for point, table in tables:
             label = " ".join(p.override(point[k]) for k, p in table.items() if self.composer.is_group(k))

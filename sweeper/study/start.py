@@ -12,6 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper.study.again import COLLECT, order
 from sweeper.study.compose import Composer, trial_dir
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.batch import BatchSlots
@@ -35,7 +36,8 @@ def start(
     """Run the sweep that ``arguments`` (the task's overrides) ask for."""
     composer = Composer(context.config_loader, config)
     slots = _slots(launcher, settings)
-    if not isinstance(slots, BatchSlots) and not settings.dry_run:
+    idle = settings.dry_run or order() == COLLECT  # then no trial runs in this process
+    if isinstance(slots, SlurmSlots) or (isinstance(slots, LocalSlots) and not idle):
         slots.start(JobRunner(composer, context, task))  # a local one preloads while we compose the space
     try:
         from sweeper.study.sweep import Sweep

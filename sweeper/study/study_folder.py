@@ -7,9 +7,11 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ class StudyFolder:
         self.path = path.absolute()
         self._lock: int | None = None
         self._ledger: int | None = None
+        self._made: list[Path] = []  # folders that claiming made, the innermost first
 
     @property
     def exists(self) -> bool:
@@ -57,6 +60,7 @@ class StudyFolder:
     def claim(self) -> bool:
         """Make the folder and take its lock; False if another orchestrator holds it. The lock dies with us."""
         try:
+            self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(parents=True, exist_ok=True)
             fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
@@ -83,6 +87,15 @@ class StudyFolder:
             if fd is not None:
                 os.close(fd)
         self._lock = self._ledger = None
+
+    def discard(self) -> None:
+        """Take away what was made of a study that was never founded; a folder that was there before stays."""
+        (self.path / LOCK).unlink(missing_ok=True)
+        if self._made:
+            shutil.rmtree(self.path, ignore_errors=True)
+            for parent in self._made[1:]:
+                with suppress(OSError):  # something else has come to lie there
+                    parent.rmdir()
 
     def read(self) -> dict[str, Any]:
         """What was asked, from ``study.yaml``; ConfigError if the file can't be read."""
@@ -163,18 +176,23 @@ class StudyFolder:
             os.truncate(path, whole)
 
 
-def claim_folder(path: Path, *, fresh: bool) -> StudyFolder:
+def claim_folder(path: Path, *, fresh: bool, wait_s: float = 0.3) -> StudyFolder:
     """The folder for this sweep: ``path`` itself, or for a ``fresh`` (time-stamped) one the next free name.
 
-    ConfigError if another orchestrator runs the study that ``path`` holds.
+    ConfigError if another orchestrator still runs the study that ``path`` holds after ``wait_s``
+    (a look from ``status`` takes a moment).
     """
     candidate, n = path, 1
+    deadline = time.monotonic() + wait_s
     while True:
         folder = StudyFolder(candidate)
         if folder.claim():
             if not (fresh and folder.exists):
                 return folder
             folder.release()
+        elif not fresh and time.monotonic() < deadline:
+            time.sleep(0.1)
+            continue
         elif not fresh:
             raise ConfigError(
                 f"{candidate} must have one orchestrator at a time, it has: {folder.holder()} (host, process id); "

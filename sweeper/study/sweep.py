@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.study import Study
 
 from sweeper.errors import ConfigError
+from sweeper.study.again import COLLECT, argv, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Slots
 from sweeper.study.launchers.batch import BatchSlots
@@ -27,7 +28,7 @@ from sweeper.study.relay_process import RelayProcess
 from sweeper.study.results import Results
 from sweeper.study.samplers import PlannedSampler, describe, make_sampler
 from sweeper.study.search import SearchSpace
-from sweeper.study.settings import Settings, Tracking
+from sweeper.study.settings import Settings
 from sweeper.study.space import Parameter, parameter
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
@@ -65,16 +66,24 @@ class Sweep:
             )
         sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats)
         self._check_launcher(planned=isinstance(sampler, PlannedSampler))
+        self.slots.preflight(self.space.examples)
         if s.dry_run:
             self._show_plan(found, sampler)
             return
         shared = None if s.storage is None else open_study(s, None, sampler, pruner)
         folder = self._claim()
         try:
-            asked = self._found_or_resume(folder, found)
+            told = self.slots.open(folder.path)
+            asked = self._found_or_resume(folder, {**self._asked(found, folder), **told})
             study = shared or open_study(s, folder, sampler, pruner)
             self._run(folder, study, asked)
+        except ConfigError:
+            if not folder.exists:
+                folder.discard()
+            raise
         except OSError as error:
+            if not folder.exists:
+                folder.discard()
             raise unwritable(folder.path, error) from error
         finally:
             folder.release()
@@ -89,11 +98,12 @@ class Sweep:
         with self._interruptible():
             try:
                 try:
-                    loop.run(once=s.detach)
-                    if s.detach and loop.unfinished:
+                    once = s.detach or order() == COLLECT
+                    loop.run(once=once)
+                    if once and loop.unfinished:
                         state, reason = "RUNNING", f"{loop.unfinished} trial(s) queued or running"
-                    elif results.counts["FAIL"]:
-                        state, reason, exit_code = "FAIL", f"{results.counts['FAIL']} trial(s) failed", 1
+                    elif results.failures:
+                        state, reason, exit_code = "FAIL", f"{len(results.failures)} trial(s) failed", 1
                 except SweepStopped as stopped:
                     state, reason, exit_code = stopped.state, str(stopped), stopped.exit_code
                     self.slots.cancel()
@@ -168,18 +178,19 @@ class Sweep:
         written = str(OmegaConf.to_container(hydra, resolve=False)["sweep"]["dir"])  # type: ignore[call-overload, index]
         fresh = "${now:" in written and (s.study_name is None or not self._names_folder())
         path = Path(str(hydra.sweep.dir))
-        folder = claim_folder(path.absolute(), fresh=fresh)
+        # two people may collect at once: the second waits for the first, and finds nothing left to do
+        folder = claim_folder(path.absolute(), fresh=fresh, **({"wait_s": 120.0} if order() is not None else {}))
         if folder.path != path.absolute():
             with read_write(hydra), open_dict(hydra):
                 hydra.sweep.dir = str(folder.path)
                 hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder.path))}")
         return folder
 
-    def _found_or_resume(self, folder: StudyFolder, found: dict[str, str]) -> dict[str, Any]:
+    def _asked(self, found: dict[str, str], folder: StudyFolder) -> dict[str, Any]:
         s = self.settings
         sampler = {k: v for k, v in describe(s.sampler).items() if k not in ("object", "target") and v is not None}
         provenance = Provenance.here()
-        asked = {
+        return {
             "name": s.study_name or folder.path.name,
             "app": str(self.config.hydra.job.name),
             "command": command_line(),
@@ -192,14 +203,17 @@ class Sweep:
             "repeats": s.repeats,
             "fixed": self.space.fixed,
             "space": found,
-            "tracking": vars(s.tracking or Tracking()),
+            "tracking": None if s.tracking is None else vars(s.tracking),
+            "argv": argv(),
         }
+
+    def _found_or_resume(self, folder: StudyFolder, asked: dict[str, Any]) -> dict[str, Any]:
         if folder.exists:
             recorded = folder.read()
             folder.check_same(asked, recorded)
             folder.begin()
             return recorded
-        provenance.write_diff(folder.path / "study.diff")
+        Provenance.here().write_diff(folder.path / "study.diff")
         return folder.write(asked)
 
     def _metric_name(self) -> str:
@@ -212,6 +226,9 @@ class Sweep:
             print(f"  {key}: {written}")
         size = self.space.size
         total = min(self.settings.n_trials, (size or self.settings.n_trials) * self.settings.repeats)
+        plan = self.slots.plan(self.space.examples[0], total)
+        if plan:
+            print(plan)
         points = "" if size is None else f" ({size} points in the space)"
         say(f"{total} trials{points}, sampler {describe(self.settings.sampler)['name']}:")
         if not isinstance(sampler, PlannedSampler):

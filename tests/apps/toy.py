@@ -53,6 +53,9 @@ def main(cfg):
         case "wait":
             while not os.path.exists("go"):
                 time.sleep(0.05)
+        case "flaky":
+            if cfg.x > 0.5 and not os.path.exists("go"):
+                raise RuntimeError("not yet")
         case "none":
             return None
         case "orphan":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,18 @@ class Slots(Protocol):
 
     outlives: bool
     """Whether attempts run on when this process ends, to be adopted by the next."""
+
+    def preflight(self, examples: Sequence[Sequence[str]]) -> None:
+        """ConfigError for what can't run, before anything is written; ``examples`` are trials of each combination."""
+        ...
+
+    def open(self, study: Path) -> dict[str, Any]:
+        """The study's folder is claimed: make ready, and say what belongs into its file."""
+        ...
+
+    def plan(self, overrides: Sequence[str], trials: int) -> str:
+        """What would be started, for a dry run; empty where the trials say it all."""
+        ...
 
     @property
     def free(self) -> int: ...

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -19,6 +21,15 @@ class BatchSlots:
         self.launcher = launcher
         self.slots = n_jobs
         self._batch: list[Job] = []
+
+    def preflight(self, examples: Sequence[Sequence[str]]) -> None:
+        pass
+
+    def open(self, study: Path) -> dict[str, Any]:
+        return {}
+
+    def plan(self, overrides: Sequence[str], trials: int) -> str:
+        return ""
 
     @property
     def free(self) -> int:

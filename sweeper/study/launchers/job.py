@@ -10,7 +10,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
@@ -22,6 +22,9 @@ from sweeper.study.launchers.nursery import Run, settle
 from sweeper.study.launchers.run_job import run_job
 from sweeper.trial.report import Recorded, describe
 
+if TYPE_CHECKING:
+    from sweeper.study.launchers.worker import Command
+
 
 class JobRunner:
     """Runs jobs of one sweep: ``warm`` in the nursery, ``run`` in the trial's process."""
@@ -31,6 +34,7 @@ class JobRunner:
         self.context = context
         self.task = task
         self.preload: tuple[str, ...] = ()
+        self.command: Command | None = None  # the one that a worker runs
         self._warmed: set[int] = set()
 
     def warm(self, run: Run) -> None:

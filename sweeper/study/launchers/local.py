@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection, wait
@@ -112,6 +112,15 @@ class LocalSlots:
         self._runner = runner
         runner.preload = self.settings.preload
         self._connection, self._nursery = start_nursery(runner, self.settings.start_method, self.threads)
+
+    def preflight(self, examples: Sequence[Sequence[str]]) -> None:
+        pass
+
+    def open(self, study: Path) -> dict[str, Any]:
+        return {}
+
+    def plan(self, overrides: Sequence[str], trials: int) -> str:
+        return ""
 
     @property
     def free(self) -> int:

@@ -54,10 +54,13 @@ class Command:
     door: str | None  # name of the task function whose sweep this is
     objectives: int | None
     state: bytes = field(repr=False)
+    root: str | None = None  # where ``module`` is found, if not in ``cwd``
 
     @classmethod
     def of(cls, runner: JobRunner) -> Command:
         """The command that makes ``runner`` again; ConfigError for what can be neither rerun nor pickled."""
+        if runner.command is not None:  # a worker's own
+            return runner.command
         task = runner.task.task_function
         again = getattr(task, "__module__", None) == "__main__" and hasattr(sys.modules["__main__"], "__file__")
         program, module, arguments, cwd = _as_given() if again else (None, None, tuple(sys.argv), os.getcwd())
@@ -102,7 +105,9 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
         callbacks = Callbacks(config) if kept_callbacks is None else pickle.loads(kept_callbacks)
         context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
         task = Recorded(task_function, objectives=command.objectives)
-        code = then(JobRunner(Composer(hydra.config_loader, config), context, task))
+        runner = JobRunner(Composer(hydra.config_loader, config), context, task)
+        runner.command = command
+        code = then(runner)
         raise _Left
 
     before = Hydra.multirun, Hydra.get_mode
@@ -219,7 +224,7 @@ def _run_program(command: Command) -> None:
     looks = not {"-P", "-I"} & set(command.flags)
     if command.module is not None:
         sys.argv[:] = [command.module, *command.arguments]
-        sys.path[:0] = [command.cwd] if looks else []
+        sys.path[:0] = [command.root or command.cwd] if looks else []
         runpy.run_module(command.module, run_name="__main__", alter_sys=True)
     elif command.program is not None:
         sys.argv[:] = [command.program, *command.arguments]

@@ -16,7 +16,7 @@ ENDED = (
 RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "SUSPENDED")
 
 _FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "exit_code", "Reason", "NodeList", "Command")
-TIMEOUT_S = 60
+TIMEOUT_S = 30
 
 
 class SlurmAway(Exception):
@@ -85,12 +85,12 @@ def look(arrays: Sequence[str] = ()) -> Queue:
     return Queue(line for line in run(command, SLURM_BITSTR_LEN="0").splitlines() if line.strip())
 
 
-def run(command: Sequence[str], **env: str) -> str:
-    """Run a SLURM command; SlurmAway or Refused."""
+def run(command: Sequence[str], given: str = "", **env: str) -> str:
+    """Run a SLURM command with ``given`` as its input; SlurmAway or Refused."""
     try:
         done = subprocess.run(
-            command, env={**os.environ, **env}, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=TIMEOUT_S, check=False,
+            command, env={**os.environ, **env}, input=given, capture_output=True, text=True, timeout=TIMEOUT_S,
+            check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise SlurmAway(f"{command[0]} did not answer in {TIMEOUT_S} s") from error

@@ -7,21 +7,31 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from sweeper import folder as record
+from sweeper.study.again import RETRY, order
 from sweeper.study.compose import job_config
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.slurm import queue
 from sweeper.study.launchers.slurm.chunk import Submitted
+from sweeper.study.launchers.slurm.preflight import accepted, reached_from_a_node
 from sweeper.study.launchers.slurm.queue import Accounting, Queue, SlurmAway, Status
-from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, log_path, read_slurm_settings
+from sweeper.study.launchers.slurm.settings import (
+    SlurmSettings,
+    log_folder,
+    log_path,
+    read_slurm_settings,
+    sbatch_script,
+)
 from sweeper.study.launchers.slurm.submit import Pack, Submitter
 from sweeper.study.launchers.slurm.verdict import tail, why
 from sweeper.study.launchers.worker import Command
 from sweeper.study.record import Trial
+from sweeper.study.snapshot import Snapshot
 from sweeper.study.terminal import say
 
 POLL_S = (1.0, 10.0)  # between calls of squeue: while jobs come and go, when nothing changes
@@ -55,7 +65,9 @@ class SlurmSlots:
         self.settings = settings
         self.n_jobs = n_jobs
         self.waiting: str | None = None  # why something is not submitted yet
-        self._gathered: deque[tuple[Job, str | None]] = deque()
+        self._gathered: deque[Job] = deque()
+        self._uncertain: dict[Path, tuple[list[Pack], float]] = {}  # chunks that SLURM may have taken, and since when
+        self._returns: Path | None = None
         self._flying: dict[str, _Flying] = {}
         self._runner: JobRunner | None = None
         self._submitter: Submitter | None = None
@@ -68,6 +80,53 @@ class SlurmSlots:
     def start(self, runner: JobRunner) -> None:
         self._runner = runner
 
+    def preflight(self, examples: Sequence[Sequence[str]]) -> None:
+        """The cluster would accept every combination of resources that trials ask for."""
+        asked: list[SlurmSettings] = []
+        for overrides in examples:
+            settings = self._settings_of(self._example(overrides))
+            if settings not in asked:
+                asked.append(settings)
+                accepted(settings)
+
+    def _example(self, overrides: Sequence[str]) -> Job:
+        assert self._runner is not None
+        return Job(0, 0, tuple(overrides), Path(), str(self._runner.composer.master.hydra.sweep.dir))
+
+    def open(self, study: Path) -> dict[str, Any]:
+        folder = self.submitter.folder
+        reached_from_a_node(folder, self.settings)
+        self._take_snapshot(study)
+        return {"jobs": str(folder)}
+
+    def _take_snapshot(self, study: Path) -> None:
+        command = self.submitter.command
+        at = command.program or (command.module and command.cwd)
+        if not self.settings.snapshot or at is None:
+            return
+        snapshot: Snapshot | str | None = Snapshot.of(study)
+        if snapshot is None or (order() == RETRY and isinstance(snapshot, Snapshot) and not snapshot.same()):
+            snapshot = Snapshot.take(study, Path(at))
+            if isinstance(snapshot, Snapshot) and snapshot.untracked:
+                names = ", ".join(snapshot.untracked[:5]) + (" …" if len(snapshot.untracked) > 5 else "")
+                say(f"git does not track {names}: edits there reach jobs that wait; git add them")
+        if isinstance(snapshot, str):
+            say(f"no snapshot of the code ({snapshot}): edits reach jobs that wait; hydra.launcher.snapshot=false")
+            return
+        self.submitter.command = snapshot.command(command)
+        self.submitter.python_path = snapshot.environment({})["PYTHONPATH"]
+
+    def plan(self, overrides: Sequence[str], trials: int) -> str:
+        settings = self._settings_of(self._example(overrides))
+        jobs = -(-trials // settings.trials_per_job)
+        command = f"{settings.python or 'python'} -m sweeper.study.launchers.slurm.work …"
+        folder = log_folder(settings.submitit_folder)
+        text = sbatch_script(settings, folder, command, jobs, at_once=self.n_jobs or jobs)
+        at_once = "" if self.n_jobs is None else f", {self.n_jobs} in the queue at once"
+        return (
+            f"{jobs} job(s) of {settings.trials_per_job} trial(s){at_once}; the script of an array of them:\n\n{text}"
+        )
+
     @property
     def submitter(self) -> Submitter:
         """Made when the sweep's folder is known, which ``hydra.sweep.dir`` may not be at first."""
@@ -75,7 +134,6 @@ class SlurmSlots:
             assert self._runner is not None, "start() comes before submit()"
             written = OmegaConf.select(self._runner.composer.master, "hydra.launcher.submitit_folder")
             folder = log_folder(str(written or self.settings.submitit_folder))
-            folder.mkdir(parents=True, exist_ok=True)
             self._submitter = Submitter(folder, Command.of(self._runner))
         return self._submitter
 
@@ -83,10 +141,12 @@ class SlurmSlots:
     def free(self) -> int:
         if self.n_jobs is None:
             return ALL
-        return max(0, (self.n_jobs - len(self._flying)) * self.settings.trials_per_job - len(self._gathered))
+        jobs = self.n_jobs - len(self._flying) - sum(len(packs) for packs, _ in self._uncertain.values())
+        return max(0, jobs * self.settings.trials_per_job - len(self._gathered))
 
     def submit(self, job: Job, return_path: str | None = None) -> None:
-        self._gathered.append((job, return_path))
+        self._returns = None if return_path is None else Path(return_path).parent
+        self._gathered.append(job)
 
     def adopt(self, job: Job) -> bool:
         """Take over a trial whose job a former orchestrator submitted; False if there is none to wait for."""
@@ -130,32 +190,39 @@ class SlurmSlots:
 
     def flush(self) -> None:
         """Submit what was gathered, as far as the site takes it now."""
-        if not self._gathered or (self.waiting is not None and time.monotonic() < self._put_off):
+        put_off = self.waiting is not None and time.monotonic() < self._put_off
+        if not self._gathered or put_off:
+            return
+        self._poll(older_than_s=POLL_S[0])
+        if self._told_away:  # an sbatch that nobody answers hangs for minutes
             return
         gathered, self._gathered = list(self._gathered), deque()
-        returns = {j.number: Path(r).parent for j, r in gathered if r is not None}
         groups: dict[int, tuple[SlurmSettings, list[Job]]] = {}
-        for job, _ in gathered:
+        for job in gathered:
             settings = self._settings_of(job)
             groups.setdefault(id(settings), (settings, []))[1].append(job)
         self.waiting = None
-        at_once = self.settings.array_parallelism
         for settings, jobs in groups.values():
             size = settings.trials_per_job
             packs: list[Pack] = [jobs[i : i + size] for i in range(0, len(jobs), size)]
             if self.waiting is None:
-                where = returns.get(jobs[0].number)
-                outcome = self.submitter.submit(packs, settings, at_once=at_once, returns=where)
+                outcome = self.submitter.submit(
+                    packs, settings, at_once=self.n_jobs or settings.array_parallelism, returns=self._returns
+                )
                 for submitted in outcome.submitted:
-                    trials = {j.number: _trial(j) for j in submitted.jobs}
-                    self._flying[submitted.id] = _Flying(submitted, trials)
+                    self._fly(submitted)
                 packs, self.waiting = outcome.left, outcome.waiting
-                if outcome.submitted:
-                    self._poll_s = POLL_S[0]
+                if outcome.uncertain is not None:
+                    chunk, taken = outcome.uncertain
+                    self._uncertain[chunk] = (taken, time.monotonic())
             for pack in packs:
-                self._gathered.extend((j, str(returns[j.number] / "_") if returns else None) for j in pack)
+                self._gathered.extend(pack)
+        self._poll_s = POLL_S[0]
         if self.waiting is not None:
             self._put_off = time.monotonic() + AGAIN_S
+
+    def _fly(self, submitted: Submitted) -> None:
+        self._flying[submitted.id] = _Flying(submitted, {job.number: _trial(job) for job in submitted.jobs})
 
     def _settings_of(self, job: Job) -> SlurmSettings:
         """The launcher's keys as this trial's own config has them: an option may ask for more memory or time."""
@@ -187,9 +254,10 @@ class SlurmSlots:
                     raise
                 time.sleep(AGAIN_S)
 
-    def _poll(self) -> None:
+    def _poll(self, older_than_s: float | None = None) -> None:
         now = time.monotonic()
-        if now - self._polled < self._poll_s:
+        since_s = self._poll_s if older_than_s is None or self._told_away else older_than_s
+        if now - self._polled < since_s:
             return
         began = now
         try:
@@ -212,20 +280,21 @@ class SlurmSlots:
     def _note_submissions(self, answer: Queue) -> bool:
         """What sbatch could not confirm: taken after all, or to be submitted again."""
         found = False
-        for path in list(self.submitter.ledger.unresolved()) if self.waiting else ():
-            array = answer.scripts.get(str(path.with_suffix(".sh")))
-            if array is None:
-                if time.time() - path.stat().st_mtime > queue.TIMEOUT_S:
-                    self.submitter.ledger.abandon(path)
+        for chunk, (packs, since) in list(self._uncertain.items()):
+            array = answer.scripts.get(str(chunk.with_suffix(".sh")))
+            if array is not None:
+                found = True
+                now = time.time()
+                self.submitter.ledger.add(chunk.stem, array, now)
+                for i, pack in enumerate(packs):
+                    self._fly(Submitted(f"{array}_{i}", pack, now))
+            elif time.monotonic() - since > UNSURE_S:
+                self.submitter.ledger.abandon(chunk)
+                for pack in packs:
+                    self._gathered.extend(pack)
+            else:
                 continue
-            found = True
-            self.submitter.ledger.add(path.stem, array, time.time())
-            known = self.submitter.ledger.read()
-            for submitted in known.values():
-                if submitted.id.startswith(f"{array}_") and submitted.id not in self._flying:
-                    numbers = {j.number for j in submitted.jobs}
-                    self._flying[submitted.id] = _Flying(submitted, {j.number: _trial(j) for j in submitted.jobs})
-                    self._gathered = deque((j, r) for j, r in self._gathered if j.number not in numbers)
+            del self._uncertain[chunk]
         return found
 
     def _ended(self) -> list[Exit]:
@@ -275,7 +344,9 @@ class SlurmSlots:
         if self._told_away:
             return True
         over = any(flying.over_since is not None for flying in self._flying.values())
-        return self._polled > 0 and not over and (not self._gathered or self.waiting is not None)
+        return (
+            self._polled > 0 and not over and not self._uncertain and (not self._gathered or self.waiting is not None)
+        )
 
     def stop(self, grace_s: float) -> list[Exit]:
         """Jobs run on without us."""

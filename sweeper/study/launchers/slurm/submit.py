@@ -8,7 +8,7 @@ import re
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sweeper.errors import ConfigError
@@ -20,8 +20,14 @@ from sweeper.study.launchers.worker import Command
 
 Pack = list[Job]  # the trials of one job
 
-_TOO_MANY = re.compile(r"Submit\w*Limit|MaxSubmit|MaxJobCount|job count|policy \(job submit limit|queue is full", re.I)
+TOO_MANY = re.compile(r"Submit\w*Limit|MaxSubmit|MaxJobCount|job count|policy \(job submit limit|queue is full", re.I)
 _TOO_LARGE = re.compile(r"[Ii]nvalid job array|MaxArray|MAX_TASKS", re.I)
+
+
+class _Uncertain(Exception):
+    def __init__(self, said: str, chunk: Path) -> None:
+        super().__init__(said)
+        self.chunk = chunk
 
 
 @dataclass
@@ -31,6 +37,7 @@ class Outcome:
     submitted: list[Submitted] = field(default_factory=list)
     left: list[Pack] = field(default_factory=list)
     waiting: str | None = None
+    uncertain: tuple[Path, list[Pack]] | None = None  # a chunk that SLURM may have taken without saying so
 
 
 class Submitter:
@@ -39,6 +46,7 @@ class Submitter:
     def __init__(self, folder: Path, command: Command) -> None:
         self.folder = folder
         self.command = command
+        self.python_path: str | None = None  # of a snapshot, before the node's own
         self.ledger = Ledger(folder)
         self._max_array = 0
         self._accepted = 0  # the size of the last chunk that was taken
@@ -59,14 +67,19 @@ class Submitter:
             taken = outcome.left[:size]
             try:
                 outcome.submitted += self._sbatch(taken, settings, at_once, returns)
-            except SlurmAway as away:  # it may have been taken all the same: the chunk stays unresolved
+            except _Uncertain as uncertain:
+                outcome.waiting = str(uncertain)
+                outcome.uncertain = (uncertain.chunk, taken)
+                outcome.left = outcome.left[size:]
+                return outcome
+            except SlurmAway as away:
                 outcome.waiting = str(away)
                 return outcome
             except Refused as refused:
-                if size > 1 and (_TOO_MANY.search(str(refused)) or _TOO_LARGE.search(str(refused))):
+                if size > 1 and (TOO_MANY.search(str(refused)) or _TOO_LARGE.search(str(refused))):
                     size //= 2
                     continue
-                if _TOO_MANY.search(str(refused)):
+                if TOO_MANY.search(str(refused)):
                     outcome.waiting = str(refused)
                     return outcome
                 raise refusal(refused) from refused
@@ -83,6 +96,12 @@ class Submitter:
         script.write_text(self.script(chunk, settings, at_once), encoding="utf-8")
         try:
             said = run(["sbatch", "--parsable", str(script)])
+        except SlurmAway as away:
+            if "connect failure" not in str(away):
+                raise _Uncertain(str(away), path) from away
+            path.unlink()
+            script.unlink()
+            raise
         except Refused:
             path.unlink()
             script.unlink()
@@ -109,6 +128,9 @@ class Submitter:
         python = settings.python or shlex.quote(self.command.interpreter()[0])
         flags = [*self.command.flags, "-P", "-u", "-m", "sweeper.study.launchers.slurm.work"]
         command = f"{python} {shlex.join([*flags, str(self.folder / f'{chunk.token}.json')])}"
+        if self.python_path is not None:
+            before = f"export PYTHONPATH={shlex.quote(self.python_path)}${{PYTHONPATH:+:$PYTHONPATH}}"
+            settings = replace(settings, setup=(*(settings.setup or ()), before))
         return sbatch_script(settings, self.folder, command, len(chunk.jobs), at_once=at_once)
 
     def _command_file(self) -> str:

@@ -1,0 +1,161 @@
+"""``status``: counts, running trials and jobs, the best so far, failures with reasons and log paths."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sweeper import folder as record
+from sweeper.study.record import Study, Trial, Trials, read_study_end, require_study
+from sweeper.study.study_folder import RESULTS, StudyFolder
+
+SHOWN = 12  # rows of a kind
+
+
+def add(commands: Any) -> None:
+    command = commands.add_parser("status", help="how a study stands", description=run.__doc__)
+    command.add_argument("folder", type=Path, help="multirun/<study>")
+    command.add_argument("--watch", action="store_true", help="again every few seconds, until the study has ended")
+    command.add_argument("--every-s", type=float, default=5.0)
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Say how a study stands, from its folder and SLURM's queue; nothing is changed."""
+    study = require_study(args.folder)
+    trials = Trials(study)
+    while True:
+        text, over = report(study, trials)
+        print(("\x1b[2J\x1b[H" if args.watch and os.isatty(1) else "") + text, flush=True)
+        if over or not args.watch:
+            return 0
+        time.sleep(args.every_s)
+
+
+@dataclass
+class _Counted:
+    ended: dict[str, int] = field(default_factory=lambda: {"complete": 0, "pruned": 0, "fail": 0})
+    running: list[Trial] = field(default_factory=list)
+    waiting: list[Trial] = field(default_factory=list)
+    interrupted: int = 0
+    failed: list[tuple[Trial, int, str]] = field(default_factory=list)
+    best: tuple[float, Trial] | None = None
+
+
+def report(study: Study, trials: Trials) -> tuple[str, bool]:
+    """The text, and whether nothing more will come without another command."""
+    said = StudyFolder(study.folder).read()
+    list(trials.submitted())
+    counted = _count(trials, maximize=said.get("directions") == ["maximize"])
+    jobs = _jobs(said.get("jobs"))
+    total = _total(study.folder) or len(trials.known)
+    ended = sum(counted.ended.values())
+    states = ", ".join(f"{n} {state}" for state, n in counted.ended.items() if n or state == "complete")
+    rest = f"{len(counted.running)} running, {len(counted.waiting)} waiting"
+    rest += f", {counted.interrupted} interrupted" if counted.interrupted else ""
+    alive = _orchestrator(study.folder)
+    end = read_study_end(study.folder)
+    lines = [
+        f"{study.name}: {ended} of {total} trials have ended: {states}; {rest}",
+        f"orchestrator: {alive or 'none'}" + (f"; last word: {end['state'].lower()}" if end and not alive else ""),
+    ]
+    if jobs is not None:
+        lines.append(f"SLURM: {jobs}")
+    if counted.best is not None:
+        value, trial = counted.best
+        lines.append(f"best: {said.get('metric', 'objective')} {value:.6g}  {_row(trial)}")
+    for trial in counted.running[:SHOWN]:
+        attempt, seen = trial.attempts()[-1]
+        job = f" job {seen.start['slurm_job_id']}" if seen.start.get("slurm_job_id") else ""
+        age_s = time.time() - seen.start.get("time", time.time())
+        lines.append(f"  running {_row(trial)} attempt {attempt} step {seen.last_step} {age_s:.0f} s{job}")
+    for trial, attempt, reason in counted.failed[:SHOWN]:
+        log = os.path.relpath(record.output_path(trial.folder, attempt))
+        lines.append(f"  failed  {_row(trial)}: {reason} ({log})")
+    hidden = max(0, len(counted.running) - SHOWN) + max(0, len(counted.failed) - SHOWN)
+    if hidden:
+        lines.append(f"  … and {hidden} more")
+    return "\n".join(lines), not alive and (ended >= total or jobs is None or jobs.startswith("no job"))
+
+
+def _count(trials: Trials, *, maximize: bool) -> _Counted:
+    counted = _Counted()
+    for trial in trials.known.values():
+        trial.read()
+        for seen in trial.seen.values():
+            seen.fresh.clear()
+        attempts = trial.attempts()
+        final = next((a for a in attempts if a[1].end and a[1].end.state.lower() in counted.ended), None)
+        if final is not None:
+            number, end = final[0], final[1].end
+            assert end is not None
+            counted.ended[end.state.lower()] += 1
+            if end.state == record.FAIL:
+                counted.failed.append((trial, number, end.reason or ""))
+            elif end.state == record.COMPLETE and end.values and len(end.values) == 1:
+                value = end.values[0]
+                better = counted.best is None or (value > counted.best[0] if maximize else value < counted.best[0])
+                if better and not math.isnan(value):
+                    counted.best = (value, trial)
+        elif attempts and attempts[-1][1].end is None:
+            counted.running.append(trial)
+        elif attempts:
+            counted.interrupted += 1
+        else:
+            counted.waiting.append(trial)
+    return counted
+
+
+def _row(trial: Trial) -> str:
+    from sweeper.study.terminal import assignments
+
+    return f"{trial.number:04d} {assignments(trial.params)} {os.path.relpath(trial.folder)}"
+
+
+def _total(folder: Path) -> int | None:
+    try:
+        return int((yaml.safe_load((folder / RESULTS).read_text(encoding="utf-8")) or {}).get("n_trials") or 0) or None
+    except (OSError, yaml.YAMLError):
+        return None
+
+
+def _orchestrator(folder: Path) -> str | None:
+    """Host and process of the living orchestrator; asked without taking the study's lock from anyone."""
+    import fcntl
+
+    from sweeper.study.study_folder import LOCK
+
+    try:
+        with open(folder / LOCK) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return StudyFolder(folder).holder()
+    return None
+
+
+def _jobs(where: str | None) -> str | None:
+    """What SLURM says of the study's jobs, None where it has none."""
+    if where is None:
+        return None
+    from sweeper.study.launchers.slurm import queue
+    from sweeper.study.launchers.slurm.chunk import Ledger
+
+    try:
+        answer = queue.look()
+    except (queue.SlurmAway, queue.Refused) as error:
+        return f"unknown: {error}"
+    states: dict[str, int] = {}
+    for job_id in Ledger(Path(where)).read():
+        status = answer.get(job_id)
+        if status is not None and not status.ended:
+            states[status.state.lower()] = states.get(status.state.lower(), 0) + 1
+    return ", ".join(f"{n} job(s) {state}" for state, n in sorted(states.items())) or "no job queued or running"

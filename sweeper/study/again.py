@@ -1,0 +1,51 @@
+"""A study's own command once more, with an order: how ``collect`` and ``retry`` come by the app."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from sweeper.errors import ConfigError
+from sweeper.study.study_folder import StudyFolder
+
+COLLECT, RETRY = "collect", "retry"
+
+# an environment variable rather than a key: a config written before it existed need not know it
+_ORDER, _ARGV = "SWEEPER_ORDER", "SWEEPER_ARGV"
+
+
+def order() -> str | None:
+    """The order that this process was started with."""
+    return os.environ.get(_ORDER)
+
+
+def argv() -> list[str]:
+    """The command line that the person gave, for this process or for the one that it does again."""
+    given = os.environ.get(_ARGV)
+    return list(json.loads(given)) if given else [sys.executable, *sys.orig_argv[1:]]
+
+
+def run_again(folder: Path, what: str) -> int:
+    """Run the study's command with the order ``what``; its exit code."""
+    study = StudyFolder(folder)
+    if not study.exists:
+        raise ConfigError(f"the folder must hold a study (study.yaml), got {str(folder)!r}; try multirun/<study name>")
+    said = study.read()
+    given, cwd = said.get("argv"), said.get("cwd")
+    if not given or not cwd:
+        raise ConfigError(f"{study.path / 'study.yaml'} must say how the study was started (argv, cwd), it does not")
+    if not Path(cwd).is_dir():
+        raise ConfigError(f"{what} runs the study's command where it was given, got {cwd!r}, which is gone")
+    there = "'" + str(study.path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    pinned = [f"hydra.sweep.dir={there}", *([] if what == RETRY else ["hydra.sweeper.detach=false"])]
+    env = {**os.environ, _ORDER: what, _ARGV: json.dumps(given)}
+    if what == COLLECT:  # as submitted, whatever has been edited since
+        from sweeper.study.snapshot import Snapshot
+
+        snapshot = Snapshot.of(study.path)
+        if snapshot is not None:
+            given, env = snapshot.moved_program(given, cwd), {**env, **snapshot.environment(env)}
+    return subprocess.run([*given, *pinned], cwd=cwd, env=env, check=False).returncode

@@ -1,0 +1,81 @@
+"""A site's limits, and what is asked wrongly."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.study.test_failures import results
+
+SPACE = "x=uniform(0,1)"
+
+
+@pytest.mark.parametrize("cluster", ["accounting"], indirect=True)
+def test_a_cap_on_submitted_jobs(sweep, slurm, tmp_path):
+    slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=10")
+    try:
+        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230)
+    finally:
+        slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 200
+
+
+@pytest.mark.parametrize("cluster", ["accounting"], indirect=True)
+def test_collect_submits_what_a_cap_held_back(sweep, slurm, run, tmp_path):
+    from tests.slurm.test_slurm_survives import queue_is_empty, sweeper, until
+
+    slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=2")
+    try:
+        done = sweep(SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.detach=true")
+        assert done.code == 0, done
+        for _ in range(2):
+            until(lambda: queue_is_empty(slurm))
+            said = sweeper("collect", "s", cwd=tmp_path)
+            assert said.returncode == 0, said
+    finally:
+        slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
+    until(lambda: queue_is_empty(slurm))
+    assert sweeper("collect", "s", cwd=tmp_path).returncode == 0
+    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 4
+
+
+def test_small_arrays(sweep, slurm, tmp_path):
+    slurm.configure(MaxArraySize=20)
+    try:
+        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230)
+    finally:
+        slurm.configure(MaxArraySize=10001)
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 200
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("hydra.launcher.partition=nope", "invalid partition specified: nope"),
+        ("hydra.launcher.mem_gb=1000", "Requested node configuration is not available"),
+        ("hydra.launcher.timout_min=3", "did you mean 'timeout_min'?"),
+        ("hydra.launcher.cpus_per_gpu=2", "hydra.launcher.cpus_per_gpu has no effect without gpus_per_task"),
+        ("hydra.launcher.trials_at_once=2", "hydra.launcher.trials_at_once must be <= trials_per_job=1"),
+        ("hydra.sweep.dir=/proc/nowhere", "must be a folder that can be written"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_leaves_nothing(sweep, slurm, tmp_path, wrong, said):
+    before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j")
+    wrong = f"+{wrong}" if "timout" in wrong else wrong
+    done = sweep(SPACE, wrong)
+    assert done.code == 1 and said in done.err and "Traceback" not in done.err, done
+    assert list(tmp_path.iterdir()) == []
+    assert slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j") == before
+
+
+def test_without_sbatch(sweep, tmp_path):
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    os.symlink(shutil.which("git"), bare / "git")
+    done = sweep(SPACE, PATH=str(bare))
+    assert done.code == 1 and "needs sbatch and srun on the path" in done.err, done
+    assert [p.name for p in tmp_path.iterdir()] == ["bin"]

@@ -1,0 +1,114 @@
+"""The main job on two nodes, with a real MLflow store, and Hydra's own tests of a launcher."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra.test_utils.launcher_common_tests import LauncherTestSuite
+
+from tests.conftest import ROOT
+from tests.slurm.conftest import TOY
+from tests.study.test_failures import results, study
+
+TRAIN = ROOT / "train.py"
+SLURM = ("-m", "hydra/launcher=slurm")
+
+
+def drawn(out: str) -> list[dict[str, str]]:
+    """The trials that a dry run lists."""
+    rows = (shlex.split(line) for line in out.splitlines() if re.match(r"  \d{4} ", line))
+    return [dict(word.split("=", 1) for word in row[1:] if "stage" not in word) for row in rows]
+
+
+def test_forty_trials_on_digits_over_two_nodes(slurm, run, tmp_path):
+    from mlflow.tracking import MlflowClient
+
+    command = ("hydra.sweeper.n_trials=40", "hydra.sweeper.study_name=s", "stage.epochs=2")
+    packed = "hydra.launcher.trials_per_job=10"
+    done = run(TRAIN, *SLURM, *command, packed, timeout=230)
+    assert done.code == 0, done
+    folder = tmp_path / "multirun" / "s"
+    local = run(TRAIN, "-m", *command, "hydra.sweeper.dry_run=true")
+    ours = [{k: str(v) for k, v in t.params.items()} for t in study(folder).trials]
+    assert ours == drawn(local.out) and len(ours) == 40
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("train").experiment_id], max_results=1000)
+    children = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
+    assert len(children) == 40 and {r.info.status for r in runs} == {"FINISHED"}
+    jobs = {r.data.tags["slurm_job_id"] for r in children}
+    assert len(jobs) == 4 and all(re.fullmatch(r"\d+_\d+", job) for job in jobs)
+    assert all(len(client.get_metric_history(r.info.run_id, "val_loss")) == 2 for r in children)
+    lines = slurm.command("squeue", "-h", "-t", "all", "-o", "%F_%K %N").splitlines()
+    assert len({node for job, node in map(str.split, lines) if job in jobs}) == 2
+
+
+def test_trials_side_by_side_in_one_job(sweep, tmp_path):
+    done = sweep(
+        "x=uniform(0,1)", "sleep=1", "hydra.sweeper.n_trials=6",
+        "hydra.launcher.trials_per_job=6", "hydra.launcher.trials_at_once=3",
+    )  # fmt: skip
+    assert done.code == 0, done
+    spans, jobs = [], set()
+    for n in range(6):
+        events = [json.loads(line) for line in (tmp_path / "s" / str(n) / "events.0.jsonl").read_text().splitlines()]
+        spans.append((events[0]["time"], events[-1]["time"]))
+        jobs.add(events[0]["slurm_job_id"])
+    assert len(jobs) == 1
+    at_once = max(sum(start <= t < end for start, end in spans) for t, _ in spans)
+    assert at_once == 3
+
+
+def test_an_option_may_ask_for_more(slurm, run, tmp_path):
+    app = tmp_path / "app"
+    (app / "conf" / "model").mkdir(parents=True)
+    (app / "conf" / "config.yaml").write_text("defaults: [{model: small}, _self_]\n")
+    (app / "conf" / "model" / "small.yaml").write_text("width: 1\n")
+    (app / "conf" / "model" / "large.yaml").write_text(
+        "# @package _global_\nmodel: {width: 9}\nhydra: {launcher: {timeout_min: 90, mem_gb: 0.5}}\n"
+    )
+    (app / "app.py").write_text(
+        "import hydra\n"
+        "@hydra.main(version_base='1.3', config_path='conf', config_name='config')\n"
+        "def main(cfg):\n    return float(cfg.model.width)\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+    done = run(app / "app.py", *TOY[1:], "hydra/sweeper/sampler=grid", "model=small,large", "hydra.sweeper.n_trials=2")
+    assert done.code == 0, done
+    asked = slurm.command("squeue", "-h", "-t", "all", "-O", "ArrayJobID:|,TimeLimit:|,MinMemory:|").split()
+    newest = [line.split("|") for line in sorted(asked, key=lambda line: int(line.split("|")[0]))[-2:]]
+    assert {limit: memory for _, limit, memory, *_ in newest} == {"1:00:00": "1000M", "1:30:00": "512M"}
+
+
+def test_the_basic_sweeper(slurm, run, tmp_path):
+    done = run("toy.py", *SLURM, "hydra/sweeper=basic", "hydra.sweep.dir=s", "x=0.1,0.2")
+    assert done.code == 0, done
+    assert sorted(p.parent.name for p in tmp_path.glob("s/*/events.0.jsonl")) == ["0", "1"]
+
+
+def test_names_of_hydra_submitit_launcher(slurm, run, tmp_path):
+    done = run(*TOY, "hydra/launcher=submitit_slurm", "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 1
+
+
+@pytest.mark.usefixtures("slurm")
+@pytest.mark.parametrize(
+    "launcher_name, overrides", [("slurm", ["hydra.launcher.timeout_min=5", "hydra.launcher.snapshot=false"])]
+)
+class TestHydrasLauncherSuite(LauncherTestSuite):
+    """Hydra's own tests of a launcher, on the real cluster."""
+
+
+def test_dry_run_shows_the_script_and_submits_nothing(sweep, slurm, tmp_path: Path):
+    before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i")
+    done = sweep(
+        "x=uniform(0,1)", "hydra.sweeper.dry_run=true", "hydra.sweeper.n_trials=30", "hydra.launcher.trials_per_job=4",
+        "hydra.launcher.partition=urgent",
+    )  # fmt: skip
+    assert done.code == 0, done
+    assert "8 job(s) of 4 trial(s)" in done.out and "#SBATCH --partition=urgent" in done.out
+    assert slurm.command("squeue", "-h", "-t", "all", "-o", "%i") == before and list(tmp_path.iterdir()) == []
