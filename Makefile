@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test test-slurm setup check bench ui clean
+.PHONY: sweep test test-slurm test-browser setup check bench ui clean
 
 sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
@@ -13,6 +13,9 @@ test-slurm: setup     ## the tests of the SLURM launcher, on a throwaway cluster
 
 test: setup           ## the tests that need nothing but Python
 	$(BIN)/python -m pytest -n 2 -m "not slurm and not browser and not gpu and not bench"
+
+test-browser: setup   ## MLflow's pages of a sweep, in chromium (Debian: chromium, chromium-driver)
+	$(BIN)/python -m pytest -m browser tests/browser
 
 setup: .venv/ready    ## the environment, from the pinned files
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.study.mlflow_store import Store, Stored, Target, is_refusal, one_line
-from sweeper.study.record import Study, Trial, Trials, read_study_end
+from sweeper.study.page import described, description, run_link, view, view_link
+from sweeper.study.record import Study, Trial, Trials, read_results, read_study_end
 from sweeper.study.study_folder import RESULTS, STUDY
-from sweeper.study.tracking import RUNNING, TRIAL, Run, study_run, trial_run
+from sweeper.study.tracking import NOTE, RUNNING, TRIAL, Run, study_run, trial_run
 
 PROGRESS_S = 0.5
 
@@ -32,6 +33,7 @@ class Mirror:
         self.parent: Stored | None = None
         self.brought = 0  # runs changed in this life
         self.last_time = study.started
+        self.measured: set[str] = set()
         self._progress, self._progress_at = (-1, -1), 0.0
         for stored in self.store.runs(study.id):
             number_tag = stored.tags.get(TRIAL)
@@ -39,6 +41,7 @@ class Mirror:
                 self.parent = self.parent or stored
             else:
                 self.runs.setdefault(None if number_tag is None else int(number_tag), stored)
+                self.measured |= stored.metrics
         self._say_parent()
         for number in self.runs:
             self._say_run(number)
@@ -56,11 +59,14 @@ class Mirror:
         for trial in self.trials.submitted():
             self._open(trial)
         if not self.study.lone and (live or self.parent is None):
-            self._bring_parent(study_run(self.study, None, self.last_time, live=True))
+            self._bring_parent(study_run(self.study, None, self.last_time, live=True), None)
         for trial in list(self.open.values()):
             self._bring_trial(trial, live=running)
+        if self.parent is not None and self.brought > before:
+            self._set_view(self.parent.run_id)
         if not self.study.lone and not live:
-            self._bring_parent(study_run(self.study, ended, self.last_time, live=False))
+            results = read_results(self.study.folder)
+            self._bring_parent(study_run(self.study, ended, self.last_time, results, live=False), results)
         self._say_progress(now=not live)
         return self.brought > before
 
@@ -80,6 +86,7 @@ class Mirror:
             run = trial_run(self.study, trial, self.parent_id, live=live)
             if run is not None and number not in self.refused:
                 known = number in self.runs
+                self.measured |= {metric.key for metric in run.metrics}
                 self.runs[number] = self._bring(run, self.runs.get(number), trial.folder)
                 if not known:
                     self._say_run(number)
@@ -96,14 +103,28 @@ class Mirror:
             del self.open[number]
         self._say_progress()
 
-    def _bring_parent(self, run: Run) -> None:
+    def _set_view(self, parent: str) -> None:
+        searched = dict.fromkeys(key for trial in self.trials.known.values() for key in trial.params)
+        self.store.set_view(self.study.id, view(self.study, parent, searched, self.measured))
+
+    def _bring_parent(self, run: Run, results: dict[str, Any] | None) -> None:
         folder, first = self.study.folder, self.parent is None
         files = [STUDY] if first else []
         if run.status != RUNNING:
             files += [RESULTS, *sorted(f"plots/{path.name}" for path in folder.glob("plots/*.html"))]
-        self.parent = self._bring(replace(run, artifacts=files), self.parent, folder)
+        tags = run.tags
+        if first or run.status != RUNNING:
+            tags = {**tags, NOTE: self._describe(results, [path for path in files if path.startswith("plots/")])}
+        self.parent = self._bring(replace(run, artifacts=files, tags=tags), self.parent, folder)
         if first:
             self._say_parent()
+
+    def _describe(self, results: dict[str, Any] | None, plots: list[str]) -> str:
+        experiment_id = self.store.experiment_id
+        runs = {number: stored.run_id for number, stored in self.runs.items()}
+        artifacts = run_link(experiment_id, self.parent_id or "") + "/artifacts/"
+        ours = description(self.study, experiment_id, runs, results, [artifacts + path for path in plots])
+        return described(ours, self.parent.tags.get(NOTE, "") if self.parent else "")
 
     def _bring(self, run: Run, stored: Stored | None, folder: Path) -> Stored:
         if stored is not None and stored.holds(run):
@@ -117,9 +138,16 @@ class Mirror:
         """The study's own run; None for a run outside a sweep."""
         return self.parent.run_id if self.parent else None
 
+    @property
+    def link(self) -> str:
+        """The part of the page's address behind the server's."""
+        experiment_id = self.store.experiment_id
+        return f"/#/experiments/{experiment_id}" if self.study.lone else view_link(self.study, experiment_id)
+
     def _say_parent(self) -> None:
         store = self.store
-        self.say({"address": store.address, "experiment_id": store.experiment_id, "parent_run_id": self.parent_id})
+        where = {"address": store.address(self.link), "page": store.page(self.link)}
+        self.say({**where, "experiment_id": store.experiment_id, "parent_run_id": self.parent_id})
 
     def _say_run(self, number: int | None) -> None:
         which = {} if number is None else {"trial": number}

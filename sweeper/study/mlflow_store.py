@@ -24,6 +24,11 @@ PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 en
 METRICS_PER_BATCH = 800
 RUNS_PER_PAGE = 1000
 
+TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # or its pages are about language models
+
+VIEW = "mlflow.sharedViewState."  # then the key that a link names
+SERVED = "http://127.0.0.1:5000"  # by `mlflow ui`, if not told otherwise
+
 # What the server says of a request that no repetition will make right.
 REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
@@ -122,6 +127,7 @@ class Stored:
     end_ms: int | None
     tags: dict[str, str]
     params: int
+    metrics: frozenset[str] = frozenset()
 
     def relayed(self) -> dict[int, int]:
         """Events in the store, by attempt; none where the end is tagged but the status, set last, is not."""
@@ -132,7 +138,7 @@ class Stored:
     def holds(self, run: Run) -> bool:
         """Whether there is nothing to bring; what is fresh shows in the cursor, which is a tag."""
         same_end = self.status == run.status and run.end_ms in (None, self.end_ms)
-        return same_end and all(self.tags.get(key) == value for key, value in run.tags.items())
+        return same_end and all(self.tags.get(key, "") == value for key, value in run.tags.items())
 
     def is_final(self, trial: Trial) -> bool:
         """Whether a trial is here with its last word, so that its folder need not be read."""
@@ -169,36 +175,48 @@ class Store:
                 MlflowClient(f"sqlite:///{beside}")._tracking_client.store.engine.dispose()
                 os.replace(beside, database)
             self.client = MlflowClient(target.uri)
-            self.experiment_id = self._experiment()
+            self.experiment = self._experiment()
+        self.experiment_id = str(self.experiment.experiment_id)
         # log_batch and update_run_info of the store itself: the client's versions first read the run back.
         self._store = self.client._tracking_client.store
 
-    def _experiment(self) -> str:
+    def _experiment(self) -> Any:
         from mlflow.exceptions import MlflowException
 
         name = self.target.experiment
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             try:
-                return str(self.client.create_experiment(name, self.target.artifacts))
+                self.client.create_experiment(name, self.target.artifacts, TRAINING)
             except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another study was faster
                     raise
-                experiment = self.client.get_experiment_by_name(name)  # another study was faster
+            experiment = self.client.get_experiment_by_name(name)
         if experiment is None or experiment.lifecycle_stage != "active":
             raise ConfigError(
                 f"tracking.experiment must not be deleted, got {name!r}; "
                 "choose another or run `mlflow experiments restore`"
             )
-        return str(experiment.experiment_id)
+        return experiment
 
-    @property
-    def address(self) -> str:
+    def page(self, link: str) -> str:
+        """The whole address of a page, on the server or where ``mlflow ui`` would serve the database."""
+        uri = masked(self.target.uri)
+        return (uri.rstrip("/") if uri.startswith("http") else SERVED) + link
+
+    def address(self, link: str) -> str:
         """Where to look at it: a page, or the command that serves one."""
         uri = masked(self.target.uri)
-        if uri.startswith("http"):
-            return f"{uri.rstrip('/')}/#/experiments/{self.experiment_id}"
-        return f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+        return self.page(link) if uri.startswith("http") else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+
+    def set_view(self, key: str, state: str) -> None:
+        """Make a view of the experiment's run table, as its *Share* button does, where the server lets us."""
+        from mlflow.exceptions import MlflowException
+
+        if self.experiment.tags.get(VIEW + key) != state:
+            with suppress(MlflowException):
+                self.client.set_experiment_tag(self.experiment_id, VIEW + key, state)
+                self.experiment.tags[VIEW + key] = state
 
     def runs(self, study_id: str) -> list[Stored]:
         """All runs of a study, oldest first."""
@@ -220,7 +238,7 @@ class Store:
         """Make the store hold ``run``, given what it holds; safe to repeat after any failure."""
         if stored is None:
             # The cursor goes in after what it counts; a run that has ended is safe from it by its status.
-            tags = {k: v for k, v in run.tags.items() if k != RELAYED or run.status != RUNNING}
+            tags = {k: v for k, v in run.tags.items() if v and (k != RELAYED or run.status != RUNNING)}
             user = getpass.getuser()
             created = self.client.create_run(self.experiment_id, run.start_ms, {**tags, "mlflow.user": user}, run.name)
             stored = _stored(created)
@@ -252,7 +270,10 @@ class Store:
     def _log(self, run: Run, stored: Stored) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        tags = {key: value for key, value in run.tags.items() if stored.tags.get(key) != value}
+        for key in [key for key, value in run.tags.items() if not value and stored.tags.get(key)]:
+            self.client.delete_tag(stored.run_id, key)
+            del stored.tags[key]
+        tags = {key: value for key, value in run.tags.items() if stored.tags.get(key, "") != value}
         params = list(run.params.items()) if stored.params != len(run.params) else []
         if not (tags or params or run.metrics):
             return
@@ -270,8 +291,9 @@ class Store:
 
 
 def _stored(run: Any) -> Stored:
-    info = run.info
-    return Stored(info.run_id, info.artifact_uri, info.status, info.end_time, dict(run.data.tags), len(run.data.params))
+    info, data = run.info, run.data
+    tags, measured = dict(data.tags), frozenset(data.metrics)
+    return Stored(info.run_id, info.artifact_uri, info.status, info.end_time, tags, len(data.params), measured)
 
 
 def _chunks(items: list[Any], size: int) -> list[list[Any]]:

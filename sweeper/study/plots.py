@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 TRIALS_FOR_IMPORTANCES = 10  # from fewer its ranking is noise
 
 
-def write_plots(study: Study, folder: Path) -> list[Path]:
-    """Write ``folder/plots/*.html``; the files written.
+def write_plots(study: Study, folder: Path, metric: str = "objective") -> list[Path]:
+    """Write ``folder/plots/*.html``, their axes named after the ``metric``; the files written.
 
     History, parallel coordinates, slices and importances for each objective, and the Pareto front of two or
     three. A plot that the study's trials do not allow is left out, with its reason in the log; never raises.
@@ -28,7 +28,7 @@ def write_plots(study: Study, folder: Path) -> list[Path]:
     written = []
     try:
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        figures = list(_figures(study, complete))
+        figures = list(_figures(study, complete, metric))
     except Exception as error:
         log.warning("plots: none (%s: %s)", type(error).__name__, error)
         return []
@@ -48,7 +48,7 @@ def write_plots(study: Study, folder: Path) -> list[Path]:
     return written
 
 
-def _figures(study: Study, complete: list[FrozenTrial]) -> Iterator[tuple[str, Callable[[], Any]]]:
+def _figures(study: Study, complete: list[FrozenTrial], metric: str) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Each plot that the completed trials allow, by name."""
     objectives = len(study.directions)
     searched = {name for trial in complete for name in trial.params}
@@ -64,7 +64,7 @@ def _figures(study: Study, complete: list[FrozenTrial]) -> Iterator[tuple[str, C
         yield "pareto_front", partial(draw.plot_pareto_front, study)
     for i in range(objectives):
         suffix = f"_{i}" if objectives > 1 else ""
-        of_one: dict[str, Any] = {}
+        of_one: dict[str, Any] = {"target_name": metric}
         if objectives > 1:
             of_one = {"target": partial(_value, i), "target_name": f"objective {i}"}
         yield f"history{suffix}", partial(draw.plot_optimization_history, study, **of_one)

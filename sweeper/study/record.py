@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sweeper.errors import ConfigError
-from sweeper.folder import COMPLETE, FAIL, PRUNED, End, Tail, as_end, attempts, events_path, read_end
-from sweeper.study.study_folder import END, LEDGER, STUDY, StudyFolder
+from sweeper.folder import COMPLETE, FAIL, PRUNED, End, Tail, as_end, attempts, events_path, log_tail, read_end
+from sweeper.study.study_folder import END, LEDGER, RESULTS, STUDY, StudyFolder
 
 SETTLED = (COMPLETE, PRUNED, FAIL)  # INTERRUPTED and LOST may be attempted again
 
@@ -30,6 +32,8 @@ class Study:
     command: str | None = None
     uri: str | None = None
     experiment: str | None = None
+    metric: str = "objective"
+    directions: tuple[str, ...] = ("minimize",)
     lone: bool = False  # a run outside a sweep: one trial, no parent
 
 
@@ -46,6 +50,7 @@ class Seen:
     reached: dict[str, int] = field(default_factory=dict)  # the last step of each metric
     last_time: float = 0.0
     end: End | None = None
+    log_tail: str = ""  # of a failed one
 
     def take(self, events: Iterable[dict[str, Any]]) -> None:
         """Fold in the events that follow the ones taken before."""
@@ -86,6 +91,8 @@ class Trial:
             seen = self.seen[n]
             seen.take(seen.tail.read())
             seen.end = seen.end or reaped
+            if seen.end and seen.end.state == FAIL:
+                seen.log_tail = seen.log_tail or log_tail(self.folder, n)
 
     def attempts(self) -> list[tuple[int, Seen]]:
         """Those that have begun or ended, in order."""
@@ -126,6 +133,8 @@ def read_study(folder: Path) -> Study | None:
         command=said.get("command"),
         uri=tracking.get("uri"),
         experiment=tracking.get("experiment"),
+        metric=said.get("metric") or "objective",
+        directions=tuple(said.get("directions") or ("minimize",)),
     )
 
 
@@ -181,6 +190,15 @@ class Trials:
             trial = self.known[number]
             trial.attempt = max(trial.attempt, line["attempt"])
             yield trial
+
+
+def read_results(folder: Path) -> dict[str, Any] | None:
+    """What the study had found when its orchestrator last wrote it down."""
+    try:
+        found = yaml.load((folder / RESULTS).read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (FileNotFoundError, yaml.YAMLError):
+        return None
+    return found if isinstance(found, dict) and "counts" in found else None
 
 
 def read_study_end(folder: Path) -> dict[str, Any] | None:

@@ -3,7 +3,8 @@
 ``python -m sweeper.study.relay FOLDER`` follows a study while it runs. On stdin the line ``finish`` says that
 the study has ended; the end of stdin without it, that its orchestrator died. On stdout go JSON lines::
 
-    {"address": …, "experiment_id": …, "parent_run_id": …}    once the store is open and the study's run made
+    {"address": …, "page": …, "experiment_id": …, "parent_run_id": …}    once the store is open, and again
+                                  once the study's run is made
     {"trial": 37, "run_id": …}    for each run found or made; without ``trial`` for a run outside a sweep
     {"runs": 36, "of": 40}        trials brought to their end, trials known
     {"error": …}                  when trouble begins, not at each retry

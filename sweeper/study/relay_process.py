@@ -25,6 +25,7 @@ class RelayProcess:
         self.folder = folder
         self.run_ids: dict[int, str] = {}
         self.address: str | None = None
+        self.page: str | None = None
         self._arguments = [
             *(["--tracking-uri", uri] if uri else []),
             *(["--experiment", experiment] if experiment else []),
@@ -74,7 +75,7 @@ class RelayProcess:
             if "trial" in message and "run_id" in message:
                 self.run_ids[int(message["trial"])] = message["run_id"]
             if "address" in message:
-                self.address = message["address"]
+                self.address, self.page = message["address"], message["page"]
             if "error" in message:
                 say(f"tracking: {message['error']}")
             if "runs" in message:

@@ -166,9 +166,9 @@ class Results:
             from sweeper.study.plots import write_plots
         except ImportError:
             return
-        write_plots(self.study, self.folder.path)
+        write_plots(self.study, self.folder.path, self.asked["metric"])
 
-    def show(self, state: str, reason: str | None, *, tracked: str | None) -> None:
+    def show(self, state: str, reason: str | None, *, tracked: tuple[str | None, str | None]) -> None:
         from sweeper.study.terminal import show_results
 
         show_results(self, state, reason, tracked=tracked)

@@ -42,6 +42,7 @@ class SearchSpace:
         self._active: dict[tuple[str, ...], dict[str, Parameter]] = {}
         self._size: int | None = -1
         self._ambiguous: set[str] = set()
+        self._indifferent: dict[str, set[str]] = {}  # groups whose options leave a key's space as it is
         self._unmatched = {g for g in self.search if g != "*" and not g.startswith("!")}
 
     def walk(self, pick: Pick) -> Point:
@@ -111,17 +112,21 @@ class SearchSpace:
         ``hydra.sweeper.search`` that matches nothing.
         """
         seen: dict[str, set[tuple[str, str]]] = {}
-        tables = [self._first_point({})]
-        for p in list(tables[0][1].values()):
-            if self.composer.is_group(p.key):
-                assert p.count is not None
-                tables += [self._first_point({p.key: p.at_index(i)}) for i in range(1, p.count)]
+        base = self._first_point({})
+        tables = [base]
+        for group in [p for p in base[1].values() if self.composer.is_group(p.key)]:
+            assert group.count is not None
+            others = [self._first_point({group.key: group.at_index(i)}) for i in range(1, group.count)]
+            for key in {key for _, table in [base, *others] for key in table}:
+                if len({_written(table, key) for _, table in [base, *others]}) == 1:
+                    self._indifferent.setdefault(key, set()).add(group.key)
+            tables += others
         self.examples = [[*self.fixed, *(table[k].override(v) for k, v in point.items())] for point, table in tables]
         self._ambiguous = _incompatible([table for _, table in tables])
         for point, table in tables:
-            label = " ".join(p.override(point[k]) for k, p in table.items() if self.composer.is_group(k))
             for p in table.values():
-                seen.setdefault(p.key, set()).add((p.written, "" if p.key in self.swept else label))
+                label = "" if p.key in self.swept else self._label(p.key, point)
+                seen.setdefault(p.key, set()).add((p.written, label))
         if self._unmatched:
             raise ConfigError(
                 f"hydra.sweeper.search must match a declared parameter, got {sorted(self._unmatched)[0]!r}; "
@@ -152,10 +157,13 @@ class SearchSpace:
 
     def name(self, p: Parameter, point: Mapping[str, Value]) -> str:
         """The name in Optuna's record: the key, with the option where options declare it incompatibly."""
-        if p.key not in self._ambiguous:
-            return p.key
-        active = self.active(point)
-        return f"{p.key} ({' '.join(active[k].override(v) for k, v in point.items() if self.composer.is_group(k))})"
+        return f"{p.key} ({self._label(p.key, point)})" if p.key in self._ambiguous else p.key
+
+    def _label(self, key: str, point: Mapping[str, Value]) -> str:
+        """The choices in ``point`` that decide on a key's space, so far as the survey could tell."""
+        table, indifferent = self.active(point), self._indifferent.get(key, set())
+        chosen = [k for k in point if self.composer.is_group(k) and k not in indifferent]
+        return " ".join(table[k].override(point[k]) for k in chosen)
 
     def overrides(self, point: Mapping[str, Value]) -> list[str]:
         """The whole command line of a trial: the fixed overrides, then the drawn ones."""
@@ -211,6 +219,10 @@ def _app_part(cfg: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(container, dict)
     return {str(k): v for k, v in container.items() if k != "hydra"}
+
+
+def _written(table: Mapping[str, Parameter], key: str) -> str | None:
+    return table[key].written if key in table else None
 
 
 def _incompatible(tables: Sequence[Mapping[str, Parameter]]) -> set[str]:

@@ -128,7 +128,7 @@ class Sweep:
             except KeyboardInterrupt:
                 relay.kill()
                 exit_code = 130
-        results.show(state, reason, tracked=relay.address)
+        results.show(state, reason, tracked=(relay.address, relay.page))
         if exit_code:
             self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
             raise SystemExit(exit_code)

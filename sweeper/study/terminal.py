@@ -127,8 +127,11 @@ class View:
         return Group(*lines)
 
 
-def show_results(results: Results, state: str, reason: str | None, *, tracked: str | None) -> None:
-    """The closing tables on stdout: best trials, failures, how to look further."""
+def show_results(results: Results, state: str, reason: str | None, *, tracked: tuple[str | None, str | None]) -> None:
+    """The closing tables on stdout: best trials, failures, how to look further.
+
+    ``tracked``: the command that serves MLflow's pages, or the server's page; and this study's page.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -167,8 +170,9 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: s
     print(f"results  {os.path.join(where, 'optimization_results.yaml')}")
     if best and best[0]["command"]:
         print(f"rerun    {best[0]['command']}")
-    if tracked is not None:
-        print(f"compare  {tracked}")
+    for name, address in zip(("compare", "page"), dict.fromkeys(tracked), strict=False):
+        if address is not None:
+            print(f"{name:<8} {address}")
     if state == "RUNNING":
         folder = shlex.quote(where)
         say(f"jobs run on without this process; python -m sweeper status {folder} shows them")

@@ -31,6 +31,7 @@ STUDY, TRIAL, STATE, REASON, FOLDER, ATTEMPT, RELAYED = (
     f"sweeper.{name}" for name in ("study", "trial", "state", "reason", "folder", "attempt", "relayed")
 )
 PARENT = "mlflow.parentRunId"
+NOTE = "mlflow.note.content"  # the description on a run's page, in Markdown
 
 NAME_CHARS = 80  # what the run table of MLflow's UI shows
 KEY_CHARS = 250  # MLflow's limits
@@ -79,7 +80,7 @@ def trial_run(study: Study, trial: Trial, parent: str | None, *, live: bool) -> 
     jobs = [seen.start["slurm_job_id"] for _, seen in attempts if seen.start.get("slurm_job_id")]
     fresh = [event for _, seen in attempts for event in seen.fresh]
     return Run(
-        name=trial_name(study, trial),
+        name=trial_name(study, trial, told.get("config") or {}),
         start_ms=_ms(attempts[0][1].start.get("time") or trial.submitted),
         status=STATUS[end.state if end else RUNNING],
         end_ms=_ms(end.time) if end else None,
@@ -87,6 +88,7 @@ def trial_run(study: Study, trial: Trial, parent: str | None, *, live: bool) -> 
             **_origin(study, told.get("commit")),
             **_present({PARENT: parent, TRIAL: trial.number, "slurm_job_id": jobs[-1] if jobs else None}),
             **_state(end, trial.folder),
+            **_failure(end, last.log_tail),
             ATTEMPT: str(number),
             RELAYED: write_cursor({n: seen.count for n, seen in attempts}),
         },
@@ -96,7 +98,14 @@ def trial_run(study: Study, trial: Trial, parent: str | None, *, live: bool) -> 
     )
 
 
-def study_run(study: Study, ended: Mapping[str, Any] | None, last_time: float, *, live: bool) -> Run:
+def study_run(
+    study: Study,
+    ended: Mapping[str, Any] | None,
+    last_time: float,
+    results: Mapping[str, Any] | None = None,
+    *,
+    live: bool,
+) -> Run:
     """The parent run; ``ended`` is the orchestrator's word on the end, where it had time to say one."""
     end: End | None = None
     if not live:
@@ -109,19 +118,28 @@ def study_run(study: Study, ended: Mapping[str, Any] | None, last_time: float, *
         end_ms=_ms(end.time) if end else None,
         tags={
             **_origin(study, None),
-            **_present({"mlflow.note.content": study.command}),
             **_state(end, study.folder),
         },
+        metrics=_best(results, end) if results and end else [],
     )
 
 
-def trial_name(study: Study, trial: Trial) -> str:
-    """``0037 lr=3.1e-3 width=64``; a run outside a sweep is named by its app and folder."""
+def _best(results: Mapping[str, Any], end: End) -> list[Metric]:
+    """The best value, to compare studies by, at the number of trials that it took."""
+    value = results.get("best_value")
+    ended = sum((results.get("counts") or {}).values())
+    return [] if value is None else [Metric("best_objective", float(value), _ms(end.time), ended)]
+
+
+def trial_name(study: Study, trial: Trial, config: Mapping[str, Any]) -> str:
+    """``0037 sgd lr=3.1e-3 width=64``: an option is named by itself; a run outside a sweep by its app and folder."""
     if trial.number is None:
         name = " ".join([study.app, *trial.folder.parts[-2:]])
     else:
         short = short_keys(trial.params)
-        searched = (f"{short[key]}={short_value(value)}" for key, value in trial.params.items())
+        options = {key for key in trial.params if any(known.startswith(f"{key}.") for known in config)}
+        values = {key: short_value(value) for key, value in trial.params.items()}
+        searched = (text if key in options else f"{short[key]}={text}" for key, text in values.items())
         name = " ".join([f"{trial.number:04d}", *searched])
     return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - 1] + "…"
 
@@ -153,7 +171,7 @@ def short_value(value: Any) -> str:
 
 def param_values(searched: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, str]:
     """MLflow parameters: the searched ones first, then the rest of the flat config."""
-    return {_key(key): str(value)[:PARAM_CHARS] for key, value in {**searched, **config, **searched}.items()}
+    return {mlflow_key(key): str(value)[:PARAM_CHARS] for key, value in {**searched, **config, **searched}.items()}
 
 
 def fresh_metrics(attempts: Iterable[Seen]) -> list[Metric]:
@@ -179,11 +197,15 @@ def metrics_of(event: Mapping[str, Any], last_step: int, reached: Mapping[str, i
         step = event.get("step", 0)
         values = {k: v for k, v in (event.get("values") or {}).items() if k not in reached or step > reached[k]}
     elif event.get("event") == "end" and event.get("values"):
-        several = len(event["values"]) > 1
-        values = {f"objective_{i}" if several else "objective": v for i, v in enumerate(event["values"])}
+        values = dict(zip(objective_keys(len(event["values"])), event["values"], strict=True))
     time_ms = _ms(event.get("time", 0.0))
-    numbers = ((_key(key), value) for key, value in values.items() if isinstance(value, int | float))
+    numbers = ((mlflow_key(key), value) for key, value in values.items() if isinstance(value, int | float))
     return [Metric(key, float(value), time_ms, step) for key, value in numbers]
+
+
+def objective_keys(count: int) -> list[str]:
+    """The names of the objectives among the metrics."""
+    return [f"objective_{i}" for i in range(count)] if count > 1 else ["objective"]
 
 
 def artifacts_of(event: Mapping[str, Any]) -> list[str]:
@@ -224,12 +246,19 @@ def _state(end: End | None, folder: Path) -> dict[str, str]:
     }
 
 
+def _failure(end: End | None, log_tail: str) -> dict[str, str]:
+    if end is None or end.state != FAIL:
+        return {}
+    log = "\n".join(f"    {line}" for line in log_tail.splitlines())
+    return {NOTE: f"**{end.state}** {end.reason or ''}\n\n{log}".strip()[:TAG_CHARS]}
+
+
 def _present(tags: Mapping[str, Any]) -> dict[str, str]:
     return {key: str(value)[:TAG_CHARS] for key, value in tags.items() if value is not None}
 
 
 @cache  # a name comes back at every step
-def _key(name: str) -> str:
+def mlflow_key(name: str) -> str:
     """A name that MLflow takes: its characters, no path that would resolve to another, 250 at most."""
     path = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name.lstrip("+")))
     return path.lstrip("./")[:KEY_CHARS].rstrip("/") or "_"

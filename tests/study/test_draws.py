@@ -102,14 +102,16 @@ def test_grid_refuses_a_continuous_space(composer):
         Grid(space(composer))
 
 
-def test_the_same_key_with_other_choices_in_another_option_gets_a_name_of_its_own(composer):
-    tree = space(composer, "model=mlp,cnn")
-    tree.survey()
-    names = set()
+def test_the_same_key_with_other_choices_in_another_option_is_named_by_the_option_that_decides(composer):
+    tree = space(composer, "model=mlp,cnn", "optimizer=adam,sgd")
+    found = tree.survey()
+    assert found["model.width (model=cnn)"] == "choice(16, 32, 64)"
+    plan, names = Draws(tree, random_unit(0)), set()
     for i in range(20):
-        point = Draws(tree, random_unit(0)).point(i)
-        names |= {tree.name(tree.active(point)[k], point) for k in point if k.startswith("model.width")}
-    assert all(n == "model.width" or n.startswith("model.width (model=") for n in names)
+        point = plan.point(i)
+        names |= {tree.name(tree.active(point)[key], point) for key in point}
+    model = {f"model.{key} (model={name})" for key in ("width", "depth") for name in ("mlp", "cnn")}
+    assert names == {"model", "optimizer", "optimizer.lr", "optimizer.momentum", *model}
 
 
 def test_overrides_compose_to_what_hydra_composes(composer):

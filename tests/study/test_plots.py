@@ -23,11 +23,11 @@ def names(paths: list[Path]) -> set[str]:
 
 
 def test_plots_are_whole_pages_that_need_no_network(tmp_path: Path) -> None:
-    written = write_plots(study_of(12), tmp_path)
+    written = write_plots(study_of(12), tmp_path, "val_loss")
     assert names(written) == {"history", "parallel_coordinate", "slice", "param_importances"}
     for path in written:
         page = path.read_text(encoding="utf-8")
-        assert "Plotly.newPlot" in page
+        assert "Plotly.newPlot" in page and '"val_loss"' in page
         assert "<script src=" not in page
 
 

@@ -72,11 +72,13 @@ def test_a_value_has_three_digits(value: object, text: str) -> None:
 
 def test_a_trial_is_named_by_its_number_and_what_was_searched() -> None:
     trial = trial_of(**{"optimizer.lr": 0.0031, "model.width": 64})
-    assert trial_name(STUDY, trial) == "0037 lr=3.1e-3 width=64"
+    assert trial_name(STUDY, trial, {}) == "0037 lr=3.1e-3 width=64"
+    chosen = trial_of(**{"optimizer": "sgd", "optimizer.lr": 0.1, "schedule": "none"})
+    assert trial_name(STUDY, chosen, {"optimizer.lr": 0.1, "schedule": "none"}) == "0037 sgd lr=0.1 schedule=none"
     long = trial_of(**{f"group.parameter_number_{i}": 0.5 for i in range(9)})
-    assert len(trial_name(STUDY, long)) == NAME_CHARS
+    assert len(trial_name(STUDY, long, {})) == NAME_CHARS
     lone = Trial(None, Path("/p/outputs/2026-01-31/12-00-00"), {}, 0.0)
-    assert trial_name(STUDY, lone) == "train 2026-01-31 12-00-00"
+    assert trial_name(STUDY, lone, {}) == "train 2026-01-31 12-00-00"
 
 
 def test_searched_parameters_come_first_and_keep_their_value() -> None:
@@ -96,13 +98,13 @@ def test_metrics_keep_step_and_time_and_take_names_that_mlflow_takes() -> None:
         "nan": math.nan,
         "text": "no",
     }
-    metrics = metrics_of({"event": "metrics", "time": 1.2345, "step": 3, "values": values}, last_step=9)
+    metrics = metrics_of({"event": "metrics", "time": 1.2345, "step": 3, "values": values}, last_step=9, reached={})
     assert {m.key for m in metrics} == {"val/loss", "top_5", "a/b", "x", "nan"}
     assert {(m.step, m.time_ms) for m in metrics} == {(3, 1234)}
 
 
 def test_objectives_stand_at_the_last_step() -> None:
-    one, two = (metrics_of(end(2.0, "COMPLETE", values=values), last_step=9) for values in ([0.5], [1, 2]))
+    one, two = (metrics_of(end(2.0, "COMPLETE", values=values), 9, {}) for values in ([0.5], [1, 2]))
     assert [(m.key, m.value, m.step) for m in one] == [("objective", 0.5, 9)]
     assert [(m.key, m.value) for m in two] == [("objective_0", 1.0), ("objective_1", 2.0)]
 

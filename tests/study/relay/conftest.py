@@ -139,7 +139,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = Project(tmp_path_factory.mktemp("new"), "first")
     project.sync()
     with sqlite3.connect(project.database) as db:
-        for table in ("tags", "runs"):
+        for table in ("tags", "runs", "experiment_tags"):
             db.execute(f"DELETE FROM {table}")
         db.execute("DELETE FROM experiments WHERE experiment_id > 0")
     return project.database

@@ -167,7 +167,7 @@ def test_a_run_outside_a_sweep(project: Any) -> None:
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [set(line) for line in lines] == [
-        {"address", "experiment_id", "parent_run_id"},
+        {"address", "page", "experiment_id", "parent_run_id"},
         {"run_id"},
         {"runs", "of"},
     ]
