@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test test-slurm test-browser setup check bench ui clean
+.PHONY: sweep test test-slurm test-browser setup check bench bench-slurm ui clean
 
 sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
@@ -34,6 +34,10 @@ check: setup          ## lint, format, types, import contracts
 
 bench: setup          ## ratios against peers on this machine (installs them into .venv-peers)
 	$(BIN)/python -m bench
+
+bench-slurm: setup    ## the SLURM launcher beside hydra-submitit-launcher, on a throwaway cluster (root, Debian)
+	$(BIN)/python tests/slurm/cluster.py install
+	$(BIN)/python -m bench slurm
 
 ui: setup             ## MLflow's pages on this project's store
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow ui --backend-store-uri "$${MLFLOW_TRACKING_URI:-sqlite:///mlflow.db}"

@@ -1,4 +1,4 @@
-"""`python -m bench [sweeps noop start busy] [--write]`: ratios against peers measured in the same run."""
+"""`python -m bench [sweeps noop start busy slurm] [--write]`: ratios against peers measured in the same run."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import busy, noop, start, sweeps
+from bench import busy, noop, slurm, start, sweeps
 from bench.command import PEER_PYTHON, PYTHON, ROOT
 from bench.peers import install, versions
 from bench.table import Table
 
+ALL = "default: all but slurm, which needs root and the packages of `make test-slurm`"
 DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- written by `make bench` -->", "<!-- end -->"
 OURS = ["torch", "optuna", "hydra-core", "mlflow", "scikit-learn"]
@@ -25,17 +26,21 @@ PEERS = [*OURS, "hydra-optuna-sweeper", "hydra-joblib-launcher", "hydra-submitit
 def main() -> int:
     args = arguments()
     install(ray=args.ray)
-    measurements: dict[str, Callable[[], Table]] = {
+    measurements: dict[str, Callable[[], Table | list[Table]]] = {
         "sweeps": lambda: sweeps.measure(tuple(args.trials), tuple(args.slow_trials), args.repeats, args.ray),
         "noop": lambda: noop.measure(tuple(args.noop_trials), tuple(args.noop_peer_trials)),
         "start": lambda: start.measure(args.starts),
         "busy": lambda: busy.measure(args.uneven_trials, args.unit_s),
     }
-    began, tables = time.monotonic(), []
+    if "slurm" in args.which:
+        measurements["slurm"] = lambda: slurm.measure(args.slurm_trials, args.slurm_uneven, args.slurm_unit_s)
+    began, tables = time.monotonic(), list[Table]()
     print(environment(), "\n")
     for name in args.which or measurements:
-        tables.append(measurements[name]())
-        print(tables[-1].text(), flush=True)
+        measured = measurements[name]()
+        for table in measured if isinstance(measured, list) else [measured]:
+            tables.append(table)
+            print(table.text(), flush=True)
     print(f"{time.monotonic() - began:.0f} s")
     if args.write:
         write(DOCS, tables)
@@ -44,7 +49,7 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", []], help="default: all")
+    parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", "slurm", []], help=ALL)
     two = {"nargs": 2, "type": int, "metavar": ("FEW", "MANY")}
     parser.add_argument("--trials", default=(10, 50), **two)
     parser.add_argument("--slow-trials", default=(2, 6), help="of submitit_local and Ray Tune", **two)
@@ -54,6 +59,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=4, help="of each command")
     parser.add_argument("--uneven-trials", type=int, default=40)
     parser.add_argument("--unit-s", type=float, default=1.0, help="length of an even trial")
+    parser.add_argument("--slurm-trials", type=int, default=40, help="near-empty ones")
+    parser.add_argument("--slurm-uneven", type=int, default=32)
+    parser.add_argument("--slurm-unit-s", type=float, default=20.0, help="length of an even trial")
     parser.add_argument("--ray", action="store_true", help="Ray Tune as one more peer")
     parser.add_argument("--write", action="store_true", help=f"write the tables to {DOCS.relative_to(ROOT)}")
     return parser.parse_args()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from bench.command import APPS, PEER_PYTHON, PYTHON, Failed, fresh_folder, run
 from bench.table import Row, Table, at_least
@@ -26,10 +27,15 @@ def measure(trials: int, unit_s: float) -> Table:
 
 def _share(name: str, command: tuple[str, ...], trials: int, unit_s: float) -> float:
     ran = run([*command, f"unit_s={unit_s}", f"hydra.sweeper.n_trials={trials}"], fresh_folder(f"busy-{name}"))
-    slept = [json.loads(path.read_text()) for path in ran.folder.rglob("slept.json")]
+    return busy_share(read_spans(ran.folder, trials), SLOTS)
+
+
+def read_spans(folder: Path, trials: int) -> list[tuple[float, float]]:
+    """When each trial slept; Failed unless all did."""
+    slept = [json.loads(path.read_text()) for path in folder.rglob("slept.json")]
     if len(slept) != trials:
-        raise Failed(f"{ran.folder} must hold {trials} trials that slept, it has {len(slept)}")
-    return busy_share(slept, SLOTS)
+        raise Failed(f"{folder} must hold {trials} trials that slept, it has {len(slept)}")
+    return slept
 
 
 def busy_share(spans: list[tuple[float, float]], slots: int) -> float:

@@ -6,7 +6,7 @@ A trial folder holds, beside Hydra's ``.hydra/``::
     end.0.json       what its reaper said, where the attempt died without an ``end`` of its own
     output.0.log     its stdout and stderr, where the launcher redirects them
     stop.0           the study asks attempt 0 to stop; its text is the reason
-    checkpoint.pt    written beside and renamed
+    checkpoint.pt    attempt 0's, written beside and renamed; a later attempt n goes on from it in checkpoint.n.pt
 
 Each attempt writes files of its own, so a requeued job and a zombie of its predecessor never share one.
 Lines are appended with a single ``write``; a torn last line is ignored. Times are seconds since the epoch.
@@ -31,8 +31,6 @@ FAIL = "FAIL"
 INTERRUPTED = "INTERRUPTED"  # stopped from outside, resumable: its number is attempted again
 LOST = "LOST"  # died without a word (signal, node): attempted again up to `retries`
 
-CHECKPOINT = "checkpoint.pt"
-
 _ATTEMPT_FILE = re.compile(r"(?:events|end|output)\.(\d+)\.(?:jsonl|json|log)")
 
 
@@ -50,6 +48,10 @@ def output_path(folder: Path, attempt: int) -> Path:
 
 def stop_path(folder: Path, attempt: int) -> Path:
     return folder / f"stop.{attempt}"
+
+
+def checkpoint_path(folder: Path, attempt: int) -> Path:
+    return folder / ("checkpoint.pt" if attempt == 0 else f"checkpoint.{attempt}.pt")
 
 
 def attempts(folder: Path) -> list[int]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from sweeper.errors import ConfigError
-from sweeper.folder import CHECKPOINT
+from sweeper.folder import checkpoint_path
 
 log = logging.getLogger(__name__)
 
@@ -22,37 +22,48 @@ TORN = (RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.Unpickli
 
 
 class Checkpoint:
-    """``checkpoint.pt`` of a trial folder, written at most every ``every_s`` seconds.
+    """The checkpoint of an attempt at a trial, written at most every ``every_s`` seconds.
 
+    Each attempt writes a file of its own, so that one whose node was thought lost can't touch its successor's.
     ``config`` (flat) says what the weights are of: a run with other values can't go on from them.
     """
 
-    def __init__(self, folder: Path, *, every_s: float, config: Mapping[str, Any]) -> None:
-        self.path = folder / CHECKPOINT
+    def __init__(self, folder: Path, *, every_s: float, config: Mapping[str, Any], attempt: int = 0) -> None:
+        self.path = checkpoint_path(folder, attempt)
+        self.found = self.path  # where what was loaded lies
+        self._earlier = [checkpoint_path(folder, n) for n in reversed(range(attempt))]
         self.every_s = every_s
         self.config = dict(config)
         self._written = time.monotonic()
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
-        """What :meth:`save` wrote last, None if nothing usable is there; ConfigError if of another config."""
-        if not self.path.exists():
-            return None
-        with open(self.path, "rb") as file:
+        """The last state that this attempt or an earlier one saved, None if nothing usable is there.
+
+        ConfigError if it is of another config.
+        """
+        for path in (self.path, *self._earlier):
+            if path.exists() and (state := self._read(path, device)) is not None:
+                self.found = path
+                return state
+        return None
+
+    def _read(self, path: Path, device: torch.device) -> dict[str, Any] | None:
+        with open(path, "rb") as file:
             whole = zipfile.is_zipfile(file)
         try:
             if not whole:
                 raise EOFError("no end of file mark")
-            held = torch.load(self.path, map_location=device, weights_only=True)
+            held = torch.load(path, map_location=device, weights_only=True)
             state, config = dict(held["state"]), dict(held["config"])
         except TORN as error:
-            aside = self._set_aside()
+            aside = _set_aside(path)
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            log.warning("%s is torn (%s): moved to %s, training starts afresh", self.path, reason, aside.name)
+            log.warning("%s is torn (%s): moved to %s, training goes on without it", path, reason, aside.name)
             return None
         for key in sorted({*config, *self.config}):
             then, now = config.get(key, "nothing"), self.config.get(key, "nothing")
             if then != now:
-                raise ConfigError(f"{key} must be {then} as in {self.path}, got {now}; use another folder or move it")
+                raise ConfigError(f"{key} must be {then} as in {path}, got {now}; use another folder or move it")
         return state
 
     def save(self, state: Mapping[str, Any], *, now: bool) -> None:
@@ -64,12 +75,15 @@ class Checkpoint:
         try:
             torch.save({"config": self.config, "state": dict(state)}, beside)
             os.replace(beside, self.path)
+            while self._earlier:
+                self._earlier.pop().unlink(missing_ok=True)
         finally:
             beside.unlink(missing_ok=True)
         self._written = time.monotonic()
 
-    def _set_aside(self) -> Path:
-        number = 0
-        while (aside := self.path.with_name(f"{self.path.name}.torn.{number}")).exists():
-            number += 1
-        return self.path.rename(aside)
+
+def _set_aside(path: Path) -> Path:
+    number = 0
+    while (aside := path.with_name(f"{path.name}.torn.{number}")).exists():
+        number += 1
+    return path.rename(aside)

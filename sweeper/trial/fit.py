@@ -46,7 +46,7 @@ def fit(run: Setup, *, epochs: int, batch_size: int, checkpoint: Checkpoint) -> 
         history, stopped = state["history"], state["stopped"]
     if len(history) > epochs:
         raise ConfigError(
-            f"stage.epochs must be >= {len(history)} as {checkpoint.path} has them, got {epochs}; raise it"
+            f"stage.epochs must be >= {len(history)} as {checkpoint.found} has them, got {epochs}; raise it"
         )
 
     for epoch in range(len(history) + 1, epochs + 1):

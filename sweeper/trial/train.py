@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +48,13 @@ def train(
             f"objective must be one of {known}, got {cfg.objective}{nearest(str(cfg.objective), run.metrics)}"
         )
 
-    checkpoint = Checkpoint(folder, every_s=checkpoint_every_s, config=identity(cfg, batch_size))
+    attempt = current_attempt()
+    checkpoint = Checkpoint(
+        folder,
+        every_s=checkpoint_every_s,
+        config=identity(cfg, batch_size),
+        attempt=attempt.number if attempt is not None else 0,
+    )
     fitted = fit(run, epochs=epochs, batch_size=batch_size, checkpoint=checkpoint)
     save_weights(run.model, folder / WEIGHTS)
     metrics = dict(fitted.metrics)
@@ -78,7 +86,7 @@ def identity(cfg: DictConfig, batch_size: int) -> dict[str, object]:
 def save_weights(model: nn.Module, path: Path) -> None:
     """Write the weights as safetensors, beside and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}")
+    beside = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
     save_model(model, str(beside))
     beside.replace(path)
 

@@ -59,3 +59,20 @@ def test_one_damaged_inside_is_set_aside(tmp_path):
     checkpoint.path.write_bytes(whole)
     assert checkpoint.load(CPU) is None
     assert (tmp_path / "checkpoint.pt.torn.0").read_bytes() == whole
+
+
+def test_a_later_attempt_goes_on_from_an_earlier_one_in_a_file_of_its_own(tmp_path):
+    first = Checkpoint(tmp_path, every_s=30, config=CONFIG)
+    first.save({"epoch": 3}, now=True)
+    second = Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=2)
+    assert second.load(CPU) == {"epoch": 3}
+    second.save({"epoch": 4}, now=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.2.pt"]
+    first.save({"epoch": 5}, now=True)  # its node was only thought lost
+    assert Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=3).load(CPU) == {"epoch": 4}
+
+
+def test_a_torn_checkpoint_leaves_the_earlier_one(tmp_path):
+    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({"epoch": 3}, now=True)
+    (tmp_path / "checkpoint.1.pt").write_bytes(b"PK torn")
+    assert Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=1).load(CPU) == {"epoch": 3}
