@@ -219,3 +219,15 @@ def test_edits_after_submission_do_not_reach_jobs(slurm, run, tmp_path):
     assert said.returncode == 0, said
     assert [t.value for t in study(tmp_path / "s").trials] == [2111, 2112, 2113]
     assert (app / "where.txt").read_text() == str(app)
+
+
+def test_time_that_is_up_goes_on_in_a_fresh_job(slurm, run, tmp_path):
+    done = run(
+        *TOY, "x=uniform(0,1)", "steps=70", "sleep=0.5", "hydra.sweeper.n_trials=1", "hydra.launcher.timeout_min=1",
+        "hydra.launcher.signal_delay_s=30", "hydra.launcher.max_num_timeout=1", timeout=200,
+    )  # fmt: skip
+    assert done.code == 0, done
+    attempts = events(tmp_path / "s" / "0")
+    assert set(attempts) == {0, 1}
+    assert [lines[-1]["state"] for lines in attempts.values()] == ["INTERRUPTED", "COMPLETE"]
+    assert len({lines[0]["slurm_job_id"] for lines in attempts.values()}) == 1
