@@ -20,6 +20,15 @@ def run(cfg: DictConfig) -> float:
     return value
 
 
+def build(cfg: DictConfig) -> None:
+    """Build on the CPU what a trial of this config would train; whatever is wrong with it is raised."""
+    from sweeper.trial import setup
+
+    cfg = without_space(cfg)
+    target(cfg.stage, "stage")
+    setup.build(cfg, setup.pick_device("cpu"))
+
+
 def preload(cfg: DictConfig) -> None:
     """Do once what trials of this config would each do, import and read data; a parent calls it to fork."""
     cfg = without_space(cfg)

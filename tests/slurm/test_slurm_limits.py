@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.study.test_failures import results
 
 SPACE = "x=uniform(0,1)"
@@ -79,3 +80,12 @@ def test_without_sbatch(sweep, tmp_path):
     done = sweep(SPACE, PATH=str(bare))
     assert done.code == 1 and "needs sbatch and srun on the path" in done.err, done
     assert [p.name for p in tmp_path.iterdir()] == ["bin"]
+
+
+def test_what_does_not_build_is_said_before_anything_is_submitted(slurm, run, tmp_path):
+    before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j")
+    wrong = "regularizer=[],[dropout]"  # dropout finds nowhere to act in a linear model
+    done = run(ROOT / "train.py", "-m", "hydra/launcher=slurm", "model=linear", wrong, "tracking=null")
+    assert done.code == 1 and "dropout" in done.err and "nothing was submitted" in done.err, done
+    assert "Traceback" not in done.err and list(tmp_path.iterdir()) == []
+    assert slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j") == before

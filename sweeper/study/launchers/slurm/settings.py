@@ -15,7 +15,16 @@ _COUNTS = (
     "timeout_min", "cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "tasks_per_node", "nodes",
     "array_parallelism", "signal_delay_s", "trials_per_job", "trials_at_once",
 )  # fmt: skip
-_OURS = ("trials_per_job", "trials_at_once", "preload", "snapshot", "submitit_folder", "max_num_timeout", "python")
+_OURS = (
+    "trials_per_job",
+    "trials_at_once",
+    "preload",
+    "build",
+    "snapshot",
+    "submitit_folder",
+    "max_num_timeout",
+    "python",
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,7 @@ class SlurmSettings:
     trials_per_job: int
     trials_at_once: int
     preload: tuple[str, ...]
+    build: tuple[str, ...]
     snapshot: bool
 
     def __post_init__(self) -> None:
@@ -110,7 +120,8 @@ def read_slurm_settings(keys: Mapping[str, Any]) -> SlurmSettings:
             )
     for key in ("setup", "srun_args"):
         raw[key] = None if raw[key] is None else _words(key, raw[key])
-    raw["preload"] = _words("preload", raw["preload"] or ())
+    for key in ("preload", "build"):
+        raw[key] = _words(key, raw[key] or ())
     raw["additional_parameters"] = dict(raw["additional_parameters"] or {})
     return SlurmSettings(**raw)
 

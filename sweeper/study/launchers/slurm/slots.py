@@ -17,6 +17,7 @@ from sweeper.study.compose import job_config
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.slurm import queue
+from sweeper.study.launchers.slurm.build import check
 from sweeper.study.launchers.slurm.chunk import Submitted
 from sweeper.study.launchers.slurm.preflight import accepted, reached_from_a_node
 from sweeper.study.launchers.slurm.queue import Accounting, Queue, SlurmAway, Status
@@ -81,13 +82,16 @@ class SlurmSlots:
         self._runner = runner
 
     def preflight(self, examples: Sequence[Sequence[str]]) -> None:
-        """The cluster would accept every combination of resources that trials ask for."""
+        """The cluster would accept each combination's resources, and the app builds each."""
         asked: list[SlurmSettings] = []
         for overrides in examples:
             settings = self._settings_of(self._example(overrides))
             if settings not in asked:
                 asked.append(settings)
                 accepted(settings)
+        if self.settings.build:
+            assert self._runner is not None
+            check(Command.of(self._runner), self.settings.build, examples, self._example(()).sweep_dir)
 
     def _example(self, overrides: Sequence[str]) -> Job:
         assert self._runner is not None
