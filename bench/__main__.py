@@ -58,7 +58,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--noop-peer-trials", default=(20, 100), **two)
     parser.add_argument("--starts", type=int, default=4, help="of each command")
     parser.add_argument("--uneven-trials", type=int, default=40)
-    parser.add_argument("--unit-s", type=float, default=1.0, help="length of an even trial")
+    parser.add_argument("--unit-s", type=float, default=2.0, help="length of an even trial")
     parser.add_argument("--slurm-trials", type=int, default=40, help="near-empty ones")
     parser.add_argument("--slurm-uneven", type=int, default=32)
     parser.add_argument("--slurm-unit-s", type=float, default=20.0, help="length of an even trial")

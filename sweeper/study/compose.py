@@ -27,6 +27,7 @@ class Composer:
         self.parse = lru_cache(maxsize=4096)(self._parse)
         self._is_group = lru_cache(maxsize=None)(lambda key: bool(loader.get_group_options(key)))
         self._shapes: dict[tuple[str, ...], DictConfig] = {}
+        self.latest: tuple[tuple[str, ...], int, str, DictConfig] | None = None  # what the shared config holds now
 
     def _parse(self, text: str) -> Override:
         override = self._parser.parse_override(text)
@@ -39,6 +40,7 @@ class Composer:
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
         """The config of a trial. The object is kept: the next call of the same shape writes into it."""
+        self.latest = None
         parsed = [self.parse(text) for text in overrides]
         values = [o for o in parsed if self._only_sets_a_value(o)]
         shape = [o for o in parsed if not self._only_sets_a_value(o)]
@@ -79,11 +81,15 @@ class Composer:
 
 def job_config(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> DictConfig:
     """The whole config of job ``number``, ready for ``run_job``; shared as :meth:`Composer.compose` says."""
+    asked = (tuple(overrides), number, sweep_dir)
+    if composer.latest is not None and composer.latest[:3] == asked:  # a fork finds it as its nursery left it
+        return composer.latest[3]
     cfg = composer.compose(overrides)
     with read_write(cfg.hydra), open_dict(cfg.hydra):
         cfg.hydra.sweep.dir = sweep_dir
         cfg.hydra.job.id = str(number)
         cfg.hydra.job.num = number
+    composer.latest = (*asked, cfg)
     return cfg
 
 

@@ -31,7 +31,6 @@ def run_job(context: HydraContext, task_function: TaskFunction, config: DictConf
     OmegaConf.set_readonly(config.hydra, True)
     ret = JobReturn()
     ret.cfg, ret.hydra_cfg = _split(config)
-    ret.hydra_cfg.hydra._set_parent(config)  # so `${hydra:…}` sees interpolations into the app's config
     HydraConfig.instance().cfg = ret.hydra_cfg  # type: ignore[assignment]
     ret.overrides = OmegaConf.to_container(config.hydra.overrides.task)  # type: ignore[assignment]
 
@@ -65,23 +64,23 @@ def run_job(context: HydraContext, task_function: TaskFunction, config: DictConf
 
 
 def _split(config: DictConfig) -> tuple[DictConfig, DictConfig]:
-    """Copies of the config: the app's part, and ``hydra`` alone."""
-    task, hydra = _two_copies(config)
+    """The app's part, a copy; and ``hydra`` alone, the read-only node itself.
+
+    As with Hydra its parent stays the whole config, so that `${hydra:…}` sees interpolations into the app's part.
+    """
+    task = _copy(config)
     with read_write(task), open_dict(task):
         del task["hydra"]
-    OmegaConf.set_struct(hydra, None)
-    with read_write(hydra), open_dict(hydra):
-        for key in [key for key in hydra if key != "hydra"]:
-            del hydra[key]
+    hydra = DictConfig({})
+    hydra.__dict__["_content"]["hydra"] = config._get_node("hydra")
     return task, hydra
 
 
-def _two_copies(config: DictConfig) -> tuple[DictConfig, DictConfig]:
+def _copy(config: DictConfig) -> DictConfig:
     try:
-        data = pickle.dumps(config, pickle.HIGHEST_PROTOCOL)
-        return pickle.loads(data), pickle.loads(data)
+        return pickle.loads(pickle.dumps(config, pickle.HIGHEST_PROTOCOL))  # type: ignore[no-any-return]
     except Exception:  # an object in it that pickle can't take
-        return copy.deepcopy(config), copy.deepcopy(config)
+        return copy.deepcopy(config)
 
 
 class _Dumper(yaml.CDumper if yaml.__with_libyaml__ else yaml.Dumper):  # type: ignore[misc]
