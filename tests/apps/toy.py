@@ -53,6 +53,8 @@ def main(cfg):
         case "wait":
             while not os.path.exists("go"):
                 time.sleep(0.05)
+        case "gpus":
+            print(f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r}")
         case "flaky":
             if cfg.x > 0.5 and not os.path.exists("go"):
                 raise RuntimeError("not yet")

@@ -83,6 +83,13 @@ def test_an_option_may_ask_for_more(slurm, run, tmp_path):
     assert {limit: memory for _, limit, memory, *_ in newest} == {"1:00:00": "1000M", "1:30:00": "512M"}
 
 
+@pytest.mark.parametrize(("asked", "seen"), [([], ""), (["hydra.launcher.gpus_per_node=1"], "0")])
+def test_a_trial_sees_the_gpus_that_its_job_asked_for(sweep, tmp_path, asked, seen):
+    done = sweep("mode=gpus", "x=uniform(0,1)", "hydra.sweeper.n_trials=1", *asked)
+    assert done.code == 0, done
+    assert f"CUDA_VISIBLE_DEVICES={seen!r}" in (tmp_path / "s" / "0" / "output.0.log").read_text()
+
+
 def test_the_basic_sweeper(slurm, run, tmp_path):
     done = run("toy.py", *SLURM, "hydra/sweeper=basic", "hydra.sweep.dir=s", "x=0.1,0.2")
     assert done.code == 0, done
@@ -90,7 +97,9 @@ def test_the_basic_sweeper(slurm, run, tmp_path):
 
 
 def test_names_of_hydra_submitit_launcher(slurm, run, tmp_path):
-    done = run(*TOY, "hydra/launcher=submitit_slurm", "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
+    peers = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
+    names = ("hydra/launcher=submitit_slurm", f"hydra.launcher._target_={peers}")
+    done = run(*TOY, *names, "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
     assert done.code == 0, done
     assert results(tmp_path / "s")["counts"]["COMPLETE"] == 1
 

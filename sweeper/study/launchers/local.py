@@ -27,6 +27,7 @@ class LocalSettings:
     slots: int | None = None
     threads: int | None = None
     gpus: int | None = None
+    gpus_per_trial: int = 1
     trials_per_gpu: int = 1
     timeout_min: float | None = None
     mem_gb: float | None = None
@@ -34,7 +35,7 @@ class LocalSettings:
     start_method: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("slots", "threads", "trials_per_gpu"):
+        for key in ("slots", "threads", "gpus_per_trial", "trials_per_gpu"):
             value = getattr(self, key)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ConfigError(
@@ -96,7 +97,9 @@ class LocalSlots:
         self.settings = settings
         gpus = visible_gpus() if settings.gpus is None else visible_gpus()[: settings.gpus]
         self._gpus = gpus
-        found = len(gpus) * settings.trials_per_gpu or max(1, cores() // (settings.threads or 1))
+        found = len(gpus) // settings.gpus_per_trial * settings.trials_per_gpu or max(
+            1, cores() // (settings.threads or 1)
+        )
         self.slots = n_jobs or settings.slots or found
         self.threads = settings.threads or max(1, cores() // self.slots)
         self._free_slots = list(range(self.slots))
@@ -151,7 +154,9 @@ class LocalSlots:
     def _environment(self, slot: int) -> dict[str, str]:
         env = {"OMP_NUM_THREADS": str(self.threads)}
         if self._gpus:
-            env["CUDA_VISIBLE_DEVICES"] = self._gpus[slot % len(self._gpus)]
+            size = min(self.settings.gpus_per_trial, len(self._gpus))
+            first = slot % (len(self._gpus) // size) * size
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus[first : first + size])
         return env
 
     def wait(self, timeout_s: float) -> list[Exit]:

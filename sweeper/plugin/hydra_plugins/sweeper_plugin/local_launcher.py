@@ -28,3 +28,15 @@ class LocalLauncher(Launcher):
         from sweeper.study.start import launch_all
 
         return launch_all(self, job_overrides, initial_job_idx)
+
+
+class SubmititLocalLauncher(LocalLauncher):
+    """``hydra/launcher=submitit_local``: the same, by hydra-submitit-launcher's keys."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from sweeper.study.launchers.submitit_local import read_submitit_local
+
+        settings = read_submitit_local(self.keys)
+        self.keys = {}
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        self.settings = settings

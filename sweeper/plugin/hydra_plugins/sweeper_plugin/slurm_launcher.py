@@ -1,6 +1,9 @@
 """``hydra/launcher=slurm``: registration only; the work is in ``sweeper.study.launchers.slurm``."""
 
+import importlib.util
+import sys
 from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -28,3 +31,15 @@ class SlurmLauncher(Launcher):
         from sweeper.study.start import launch_all
 
         return launch_all(self, job_overrides, initial_job_idx)
+
+
+PEER = "hydra_plugins.hydra_submitit_launcher"
+
+if PEER not in sys.modules and importlib.util.find_spec(PEER) is None:
+    # for configs that hard-code hydra-submitit-launcher's ``_target_``; that package is not needed
+    _at_peers_path = type("SlurmLauncher", (SlurmLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
+    _stand_in = ModuleType(f"{PEER}.submitit_launcher")
+    _stand_in.SlurmLauncher = _at_peers_path
+    sys.modules[PEER] = ModuleType(PEER)
+    sys.modules[PEER].submitit_launcher = _stand_in
+    sys.modules[_stand_in.__name__] = _stand_in

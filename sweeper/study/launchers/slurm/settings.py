@@ -83,21 +83,16 @@ class SlurmSettings:
                 f"hydra.launcher.cpus_per_gpu has no effect without gpus_per_task, got {self.cpus_per_gpu}; "
                 "use hydra.launcher.cpus_per_task"
             )
-        if self.ranks > 1 and self.trials_per_job > 1:
+        if self.nodes * self.tasks_per_node > 1:  # each process would claim an attempt of its own
             raise ConfigError(
-                f"hydra.launcher.trials_per_job must be 1 with several tasks a trial, got {self.trials_per_job} "
-                f"with nodes={self.nodes} and tasks_per_node={self.tasks_per_node}"
+                "hydra.launcher.nodes and tasks_per_node must be 1, a trial is one process (it may see several GPUs: "
+                f"gpus_per_node), got nodes={self.nodes} and tasks_per_node={self.tasks_per_node}"
             )
         if self.max_num_timeout and self.signal_delay_s >= self.timeout_min * 60:
             raise ConfigError(
                 f"hydra.launcher.signal_delay_s must be < timeout_min x 60 = {self.timeout_min * 60} with "
                 f"max_num_timeout, got {self.signal_delay_s}; try hydra.launcher.signal_delay_s=30"
             )
-
-    @property
-    def ranks(self) -> int:
-        """Processes a trial."""
-        return self.nodes * self.tasks_per_node
 
     @property
     def asks_for_gpus(self) -> bool:

@@ -18,7 +18,7 @@ from sweeper import folder as record
 from sweeper.folder import End
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.local import LocalSettings, LocalSlots
+from sweeper.study.launchers.local import LocalSettings, LocalSlots, visible_gpus
 from sweeper.study.launchers.slurm.chunk import Chunk, read_chunk
 from sweeper.study.launchers.worker import Command, DoorNotReached, enter
 
@@ -75,7 +75,10 @@ class Work:
         cpus = int(os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE") or 1)
         at_once = self.chunk.trials_at_once
         settings = LocalSettings(
-            slots=at_once, threads=self.chunk.threads or max(1, cpus // at_once), preload=self.chunk.preload
+            slots=at_once,
+            threads=self.chunk.threads or max(1, cpus // at_once),
+            gpus_per_trial=max(1, len(visible_gpus()) // at_once),
+            preload=self.chunk.preload,
         )
         slots = LocalSlots(settings, n_jobs=None)
         slots.start(runner)

@@ -1,0 +1,38 @@
+"""hydra-submitit-launcher's keys for its local launcher, as settings of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sweeper.errors import ConfigError, nearest
+from sweeper.study.launchers.local import LocalSettings, read_local_settings
+
+_SAME = {"timeout_min": "timeout_min", "mem_gb": "mem_gb", "cpus_per_task": "threads"}
+_ONE = ("nodes", "tasks_per_node", "gpus_per_node")  # 1 is what a local trial has
+_NOWHERE = ("submitit_folder", "name", "stderr_to_stdout")  # what a trial prints is in its own folder
+
+
+def read_submitit_local(keys: Mapping[str, Any]) -> LocalSettings:
+    """The keys translated; ConfigError for one that is unknown, or would have no effect here."""
+    ours: dict[str, Any] = {}
+    for key, value in keys.items():
+        if key in _SAME:
+            ours[_SAME[key]] = value
+        elif key in _ONE:
+            if value not in (None, 1):
+                raise ConfigError(
+                    f"hydra.launcher.{key} must be 1 on this machine, got {value!r}; use hydra/launcher=slurm"
+                )
+        elif key in _NOWHERE:
+            if value not in (None, False):
+                raise ConfigError(
+                    f"hydra.launcher.{key} has no effect on this machine, got {value!r}; remove it: what a trial "
+                    "prints is in its own folder"
+                )
+        elif key in LocalSettings.__dataclass_fields__:
+            ours[key] = value
+        else:
+            known = (*_SAME, *_ONE, *LocalSettings.__dataclass_fields__)
+            raise ConfigError(f"hydra.launcher.{key} must be a key of submitit_local{nearest(key, known)}; remove it")
+    return read_local_settings(ours)
