@@ -76,6 +76,7 @@ class SlurmSlots:
         self._accounting = Accounting()
         self._poll_s, self._polled, self._put_off = POLL_S[0], 0.0, 0.0
         self._settings: dict[int, SlurmSettings] = {}
+        self._uniform: SlurmSettings | None = None  # where no option asks for more than another
         self._told_away = False
 
     def start(self, runner: JobRunner) -> None:
@@ -89,6 +90,7 @@ class SlurmSlots:
             if settings not in asked:
                 asked.append(settings)
                 accepted(settings)
+        self._uniform = asked[0] if len(asked) == 1 else None
         if self.settings.build:
             assert self._runner is not None
             check(Command.of(self._runner), self.settings.build, examples, self._example(()).sweep_dir)
@@ -231,6 +233,8 @@ class SlurmSlots:
     def _settings_of(self, job: Job) -> SlurmSettings:
         """The launcher's keys as this trial's own config has them: an option may ask for more memory or time."""
         assert self._runner is not None
+        if self._uniform is not None and not any("hydra" in override for override in job.overrides):
+            return self._uniform
         cfg = job_config(self._runner.composer, job.overrides, job.number, job.sweep_dir)
         if id(cfg) not in self._settings:
             keys = {str(k): v for k, v in cfg.hydra.launcher.items() if k != "_target_"}
