@@ -21,6 +21,7 @@ from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_
 from sweeper.space_node import is_space
 
 _current: Attempt | None = None
+_interrupted = False
 
 
 class Pruned(Exception):
@@ -60,6 +61,17 @@ def artifact(path: str | os.PathLike[str]) -> None:
     """Name a file inside the trial's folder that belongs to its record (MLflow gets a copy)."""
     attempt = _current or _open_alone()
     attempt.artifact(os.path.relpath(path, attempt.folder))
+
+
+def on_interrupt(number: int, frame: object) -> None:
+    """The SIGINT handler of a trial's process: however the trial ends from here on, it was stopped.
+
+    KeyboardInterrupt alone does not tell: an import or a library may turn it into another error, and a trainer
+    may catch it and return what it has, half trained.
+    """
+    global _interrupted
+    _interrupted = True
+    raise KeyboardInterrupt
 
 
 def current_attempt() -> Attempt | None:
@@ -119,6 +131,9 @@ class Recorded:
         try:
             attempt.start(**_start_fields(cfg), **self.facts)
             returned = self.task_function(cfg)
+            if _interrupted:
+                attempt.end(INTERRUPTED, None, "interrupted")
+                return returned
             values, reason = objective_values(returned, self.objectives)
             attempt.end(COMPLETE if reason is None else FAIL, values, reason)
             return returned
@@ -150,6 +165,8 @@ def describe(error: BaseException) -> tuple[str, str]:
         return PRUNED, str(error)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, str(error) or "interrupted"
+    if _interrupted:
+        return INTERRUPTED, f"interrupted, and ended with {type(error).__name__}"
     if isinstance(error, SystemExit):
         return FAIL, f"called sys.exit({error.code!r})"
     message = " ".join(str(error).split())[:500]

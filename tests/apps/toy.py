@@ -50,6 +50,13 @@ def main(cfg):
                 print("x" * 1_000_000)
         case "hang":
             time.sleep(3600)
+        case "graceful" | "wrapped" if not os.path.exists("go"):
+            try:
+                print("training", flush=True)
+                time.sleep(3600)
+            except KeyboardInterrupt:  # as trainers do that hand back what they have
+                if cfg.mode == "wrapped":
+                    raise RuntimeError("a data loader's worker was killed") from None
         case "wait":
             while not os.path.exists("go"):
                 time.sleep(0.05)

@@ -90,6 +90,23 @@ def test_ctrl_c_stops_cleanly_and_names_the_command_that_resumes(run, tmp_path, 
     assert results(tmp_path / "s")["counts"] == {"COMPLETE": 6, "PRUNED": 0, "FAIL": 0}
 
 
+@pytest.mark.parametrize("mode", ["graceful", "wrapped"])
+def test_a_trial_that_answers_the_stop_in_its_own_way_is_attempted_again(run, tmp_path, mode):
+    command = ("toy.py", *SWEEP, *SPACE, f"mode={mode}", "hydra.sweeper.n_trials=2")
+    process = start(*command, cwd=tmp_path)
+    while len([p for p in tmp_path.glob("s/*/output.0.log") if "training" in p.read_text()]) < 2:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, out + err
+    ends = [json.loads(p.read_text().splitlines()[-1]) for p in tmp_path.glob("s/*/events.0.jsonl")]
+    assert [end["state"] for end in ends] == ["INTERRUPTED"] * 2
+    (tmp_path / "go").touch()
+    done = run(*command)
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 0}
+
+
 def test_n_trials_is_the_total_and_extends(run, tmp_path):
     assert run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=4").code == 0
     first = params(tmp_path / "s")

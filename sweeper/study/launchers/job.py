@@ -6,6 +6,7 @@ import atexit
 import gc
 import importlib
 import random
+import signal
 import sys
 import threading
 import traceback
@@ -20,7 +21,7 @@ from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.nursery import Run, settle
 from sweeper.study.launchers.run_job import run_job
-from sweeper.trial.report import Recorded, describe
+from sweeper.trial.report import Recorded, describe, on_interrupt
 
 if TYPE_CHECKING:
     from sweeper.study.launchers.worker import Command
@@ -60,6 +61,7 @@ class JobRunner:
         atexit._clear()  # what the program has registered is for the end of its sweep
         before = set(threading.enumerate())
         try:
+            signal.signal(signal.SIGINT, on_interrupt)
             settle(run)
             buffer_lines()
             _begin(run)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import runpy
+import signal
 import subprocess
 import sys
 import traceback
@@ -30,7 +31,7 @@ from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.job import JobRunner, buffer_lines, put_on_record
 from sweeper.study.launchers.nursery import take_stdin
-from sweeper.trial.report import Recorded, describe
+from sweeper.trial.report import Recorded, describe, on_interrupt
 
 
 class DoorNotReached(RuntimeError):
@@ -235,6 +236,7 @@ def _run_program(command: Command) -> None:
 
 def main() -> None:
     """One attempt at a trial, read from stdin."""
+    signal.signal(signal.SIGINT, on_interrupt)
     with os.fdopen(take_stdin(), "rb") as file:
         command, run = pickle.load(file), pickle.load(file)
     buffer_lines()
