@@ -36,6 +36,10 @@ def environment(**extra: str) -> dict[str, str]:
     return {**env, "PYTHONWARNINGS": "default", "COLUMNS": "140", **extra}
 
 
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests were put in the background
+
+
 def start(app: str | Path, *arguments: str, cwd: Path, **env: str) -> subprocess.Popen[str]:
     program = app if isinstance(app, Path) or app == "-m" else APPS / app
     return subprocess.Popen(
@@ -47,6 +51,7 @@ def start(app: str | Path, *arguments: str, cwd: Path, **env: str) -> subprocess
         stdin=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
+        preexec_fn=_heed_ctrl_c,
     )
 
 

@@ -57,7 +57,7 @@ def _stop_orchestrator(folder: Any) -> None:
     host, _, pid = folder.holder().partition(" ")
     if host != os.uname().nodename or not pid.isdigit():
         raise ConfigError(f"{folder.path} must be cancelled where its orchestrator runs, that is: {folder.holder()}")
-    os.kill(int(pid), signal.SIGINT)
+    os.kill(int(pid), signal.SIGTERM)  # SIGINT is ignored by what a script has put in the background
     deadline = time.monotonic() + WAIT_S
     while not folder.claim():
         if time.monotonic() > deadline:

@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,11 @@ class JobRunner:
         job = run.job
         atexit._clear()  # what the program has registered is for the end of its sweep
         before = set(threading.enumerate())
+        settled = False  # until then stderr is the sweep's
         try:
             signal.signal(signal.SIGINT, on_interrupt)
             settle(run)
+            settled = True
             buffer_lines()
             _begin(run)
             cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
@@ -72,8 +75,10 @@ class JobRunner:
                 _hand_back(ret, run.return_path)
             return 0
         except BaseException as error:
-            traceback.print_exc()
-            put_on_record(job, error)
+            if settled and not isinstance(error, KeyboardInterrupt):
+                traceback.print_exc()
+            with suppress(OSError):  # the sweep meets the full disk too, and says so
+                put_on_record(job, error)
             return 1
         finally:
             _leave(before)

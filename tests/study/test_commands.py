@@ -1,0 +1,56 @@
+"""``python -m sweeper status|cancel|retry`` on a study of this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.conftest import environment, processes_with, start
+from tests.study.test_failures import results, study
+
+SWEEP = ("-m", "hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweeper.tracking=null", "hydra.sweep.dir=s")
+
+
+def sweeper(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sweeper", *words]
+    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120)
+
+
+def test_cancel_stops_a_running_sweep_and_leaves_it_resumable(run, tmp_path: Path) -> None:
+    command = ("toy.py", *SWEEP, "x=uniform(0,1)", "mode=wait", "hydra.sweeper.n_trials=3")
+    process = start(*command, cwd=tmp_path)
+    while len(list(tmp_path.glob("s/*/events.0.jsonl"))) < 2:
+        time.sleep(0.05)
+    running = sweeper("status", "s", cwd=tmp_path)
+    assert "0 of 3 trials have ended" in running.stdout and "2 running" in running.stdout, running
+    said = sweeper("cancel", "s", cwd=tmp_path)
+    assert said.returncode == 0, said
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert processes_with(str(tmp_path)) == []
+    assert "interrupted" in sweeper("status", "s", cwd=tmp_path).stdout
+    (tmp_path / "go").touch()
+    done = run(*command)
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 3, "PRUNED": 0, "FAIL": 0}
+
+
+def test_retry_repeats_only_what_failed(run, tmp_path: Path) -> None:
+    command = ("toy.py", *SWEEP, "x=uniform(0,1)", "mode=flaky", "hydra.sweeper.n_trials=4")
+    assert run(*command).code == 1
+    before = study(tmp_path / "s").trials
+    failed = {t.params["x"] for t in before if t.state.name == "FAIL"}
+    assert 0 < len(failed) < 4
+    (tmp_path / "go").touch()
+    said = sweeper("retry", "s", cwd=tmp_path)
+    assert said.returncode == 0, said
+    again = study(tmp_path / "s").trials[4:]
+    assert {t.params["x"] for t in again} == failed and {t.state.name for t in again} == {"COMPLETE"}
+
+
+def test_a_folder_without_a_study_is_one_line(tmp_path: Path) -> None:
+    for word in ("status", "cancel", "retry", "collect"):
+        said = sweeper(word, "nowhere", cwd=tmp_path)
+        assert said.returncode != 0 and "nowhere" in said.stderr and len(said.stderr.splitlines()) == 1, said
