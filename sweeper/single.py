@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.study.provenance import git_commit
-from sweeper.study.relay_process import RelayProcess
 from sweeper.study.settings import read_tracking
+from sweeper.study.tracking.relay_process import RelayProcess
 from sweeper.trial.report import Recorded, current_attempt
 
 

@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-STUDY = "sweeper.study.sweep, sweeper.study.start, sweeper.study.relay, sweeper.study.plots, optuna.visualization"
+STUDY = (
+    "sweeper.study.sweep, sweeper.study.start, sweeper.study.tracking.relay, sweeper.study.view.plots, "
+    "optuna.visualization"
+)
 TRIAL = "sweeper.trial.train, sweeper.trial.stage, models.mlp, models.cnn"
 
 

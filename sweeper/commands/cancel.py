@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     """Cancel the study's jobs (scancel) or stop its orchestrator; the study's own command goes on from there."""
     from sweeper import folder as record
     from sweeper.folder import End
-    from sweeper.study.record import Trials, require_study
     from sweeper.study.study_folder import StudyFolder
+    from sweeper.study.tracking.record import Trials, require_study
 
     study = require_study(args.folder)
     folder = StudyFolder(study.folder)

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from sweeper import folder as record
-from sweeper.study.record import Study, Trial, Trials, read_study_end, require_study
 from sweeper.study.study_folder import RESULTS, StudyFolder
+from sweeper.study.tracking.record import Study, Trial, Trials, read_study_end, require_study
 
 SHOWN = 12  # rows of a kind
 
@@ -114,7 +114,7 @@ def _count(trials: Trials, *, maximize: bool) -> _Counted:
 
 
 def _row(trial: Trial) -> str:
-    from sweeper.study.terminal import assignments
+    from sweeper.study.view.terminal import assignments
 
     return f"{trial.number:04d} {assignments(trial.params)} {os.path.relpath(trial.folder)}"
 

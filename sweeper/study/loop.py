@@ -16,14 +16,15 @@ from sweeper import folder as record
 from sweeper.errors import ConfigError
 from sweeper.folder import End, Tail, counted_end
 from sweeper.study.again import RETRY, order
-from sweeper.study.ask import Asked, Asker
 from sweeper.study.compose import Composer, trial_dir
 from sweeper.study.launchers import Exit, Job, Slots
-from sweeper.study.relay_process import RelayProcess
-from sweeper.study.search import SearchSpace
+from sweeper.study.search.ask import Asked, Asker
+from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import StudyFolder
-from sweeper.study.terminal import View, say
+from sweeper.study.tracking.relay_process import RelayProcess
+from sweeper.study.view.live import View
+from sweeper.study.view.terminal import say
 
 GRACE_S = 10.0  # between asking a trial to stop and killing it
 LOOK_S = 0.1  # how often running trials' metrics are read for the pruner
@@ -188,9 +189,7 @@ class Loop:
             raise SweepStopped(f"trial {exit_.number} was stopped: {end.reason}", state="INTERRUPTED")
         if end.state == record.LOST:
             self._again.append((running.asked, running.lost + 1))
-            self.view.note(
-                f"trial {exit_.number:04d} {end.reason}; attempt {attempt + 2} of {self.settings.retries + 1}"
-            )
+            say(f"trial {exit_.number:04d} {end.reason}; attempt {attempt + 2} of {self.settings.retries + 1}")
             return
         if end.state == record.INTERRUPTED:
             return

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sweeper.study.launchers.worker import Command
+from sweeper.study.launchers.command import Command
 
 CODE, ABOUT = "code", "code.json"
 MAX_MB = 500  # more than that is data, which does not belong in a copy a study

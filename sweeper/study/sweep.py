@@ -14,6 +14,7 @@ from typing import Any
 import optuna
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.samplers import BaseSampler
 from optuna.study import Study
 
 from sweeper.errors import ConfigError
@@ -23,16 +24,18 @@ from sweeper.study.launchers import Slots
 from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.loop import Loop, SweepStopped
 from sweeper.study.provenance import Provenance, command_line
-from sweeper.study.pruners import make_pruner
-from sweeper.study.relay_process import RelayProcess
-from sweeper.study.results import Results
-from sweeper.study.samplers import PlannedSampler, describe, make_sampler
-from sweeper.study.search import SearchSpace
+from sweeper.study.search.parameter import Parameter, parameter
+from sweeper.study.search.pruners import make_pruner
+from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler
+from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
-from sweeper.study.space import Parameter, parameter
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
-from sweeper.study.terminal import View, say
+from sweeper.study.tracking.relay_process import RelayProcess
+from sweeper.study.view.closing import show_results
+from sweeper.study.view.live import View
+from sweeper.study.view.results import Results
+from sweeper.study.view.terminal import say
 
 
 class Sweep:
@@ -64,7 +67,8 @@ class Sweep:
                 f"hydra.sweeper.pruner must be null with {type(self.slots.launcher).__name__}, which reports nothing "
                 f"before its batch ends, got {s.pruner!r}; use hydra/launcher=local"
             )
-        sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats)
+        extended = s.custom_search_space is not None
+        sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats, extended=extended)
         self._check_launcher(planned=isinstance(sampler, PlannedSampler))
         self.slots.preflight(self.space.examples)
         if s.dry_run:
@@ -90,7 +94,9 @@ class Sweep:
 
     def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
         s = self.settings
-        results = Results(folder, study, asked, n_trials=s.n_trials, resume=self._resume_command(folder))
+        results = Results(
+            folder, study, asked, n_trials=s.n_trials, size=_size(study.sampler), resume=self._resume_command(folder)
+        )
         view = View(results)
         relay = RelayProcess.tracking(folder.path, s.tracking)
         loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)
@@ -128,7 +134,7 @@ class Sweep:
             except KeyboardInterrupt:
                 relay.kill()
                 exit_code = 130
-        results.show(state, reason, tracked=(relay.address, relay.page))
+        show_results(results, state, reason, tracked=(relay.address, relay.page))
         if exit_code:
             self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
             raise SystemExit(exit_code)
@@ -224,12 +230,12 @@ class Sweep:
         say(f"dry run: nothing is started. Space, {len(found)} parameter(s):")
         for key, written in found.items():
             print(f"  {key}: {written}")
-        size = self.space.size
-        total = min(self.settings.n_trials, (size or self.settings.n_trials) * self.settings.repeats)
+        size = _size(sampler)
+        total = self.settings.n_trials if size is None else min(self.settings.n_trials, size)
         plan = self.slots.plan(self.space.examples[0], total)
         if plan:
             print(plan)
-        points = "" if size is None else f" ({size} points in the space)"
+        points = "" if size is None else f" (the space has {self.space.size} points)"
         say(f"{total} trials{points}, sampler {describe(self.settings.sampler)['name']}:")
         if not isinstance(sampler, PlannedSampler):
             print("  the sampler chooses them as results come in")
@@ -274,6 +280,11 @@ def read_space(settings: Settings, composer: Composer, arguments: Sequence[str])
         else:
             swept[bare] = p
     return SearchSpace(composer, fixed=list(fixed.values()), swept=list(swept.values()), search=settings.search)
+
+
+def _size(sampler: BaseSampler) -> int | None:
+    """Trials until the sampler has exhausted the space; None if it never does."""
+    return sampler.plan.size if isinstance(sampler, PlannedSampler) else None
 
 
 def _quoted(path: str) -> str:

@@ -86,6 +86,17 @@ def test_custom_search_space(run, tmp_path):
         assert f"+w={trial.params['+w']!r}" in overrides
 
 
+def test_custom_search_space_extends_a_finite_space_without_end(run, tmp_path):
+    done = run(
+        *(APP, "-m", *HERE, "hydra/launcher=local", "hydra/sweeper/sampler=random", "x=1,2", "y=0"),
+        *("hydra.sweeper.custom_search_space=__main__.extend", "hydra.sweeper.n_trials=7"),
+    )
+    assert done.code == 0, done
+    trials = study(tmp_path / "s").trials
+    assert len(trials) == 7 and len({t.params["+w"] for t in trials}) == 7
+    assert {t.params["x"] for t in trials} == {1, 2}
+
+
 def test_grid_draws_every_point_once(run, tmp_path):
     done = run(
         APP,

@@ -12,7 +12,7 @@ import threading
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
@@ -20,12 +20,10 @@ from hydra.types import HydraContext
 from sweeper.folder import End, write_end
 from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
+from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.nursery import Run, settle
 from sweeper.study.launchers.run_job import run_job
 from sweeper.trial.report import Recorded, describe, on_interrupt
-
-if TYPE_CHECKING:
-    from sweeper.study.launchers.worker import Command
 
 
 class JobRunner:

@@ -16,7 +16,7 @@ from typing import Any
 from sweeper.errors import ConfigError
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.nursery import serve
-from sweeper.study.terminal import say
+from sweeper.study.view.terminal import say
 
 PROBE_S = 3.0  # a two-thread operation takes milliseconds, seconds only on a machine too busy to fork on
 
@@ -107,9 +107,9 @@ def _fork(runner: JobRunner) -> tuple[Connection, int]:
 
 
 def _spawn(runner: JobRunner) -> tuple[Connection, int]:
-    from sweeper.study.launchers.worker import Command
+    from sweeper.study.launchers.worker import command_of
 
-    command = Command.of(runner)
+    command = command_of(runner)
     ours, theirs = Pipe()
     pid = os.posix_spawn(
         sys.executable,

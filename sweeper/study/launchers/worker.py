@@ -15,7 +15,6 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -29,6 +28,7 @@ from hydra.types import HydraContext, RunMode
 from sweeper.errors import ConfigError
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
+from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.job import JobRunner, buffer_lines, put_on_record
 from sweeper.study.launchers.nursery import take_stdin
 from sweeper.trial.report import Recorded, describe, on_interrupt
@@ -38,51 +38,24 @@ class DoorNotReached(RuntimeError):
     """The program ended before it asked Hydra for its sweep; the message says how."""
 
 
-@dataclass(frozen=True)
-class Command:
-    """What a fresh interpreter needs to stand where this process stands; picklable without the program.
-
-    Either ``program`` (a script's path) or ``module`` (of ``python -m``) is to be run again. Where both are None
-    no command line starts the task function (a notebook, a test, an importable module): ``state`` holds it.
-    """
-
-    program: str | None
-    module: str | None
-    arguments: tuple[str, ...]
-    cwd: str  # where the command was given
-    path: tuple[str, ...]
-    flags: tuple[str, ...]  # of the interpreter
-    door: str | None  # name of the task function whose sweep this is
-    objectives: int | None
-    state: bytes = field(repr=False)
-    root: str | None = None  # where ``module`` is found, if not in ``cwd``
-
-    @classmethod
-    def of(cls, runner: JobRunner) -> Command:
-        """The command that makes ``runner`` again; ConfigError for what can be neither rerun nor pickled."""
-        if runner.command is not None:  # a worker's own
-            return runner.command
-        task = runner.task.task_function
-        again = getattr(task, "__module__", None) == "__main__" and hasattr(sys.modules["__main__"], "__file__")
-        program, module, arguments, cwd = _as_given() if again else (None, None, tuple(sys.argv), os.getcwd())
-        return cls(
-            program=program,
-            module=module,
-            arguments=arguments,
-            cwd=cwd,
-            path=tuple(sys.path),
-            flags=tuple(subprocess._args_from_interpreter_flags()),  # type: ignore[attr-defined]
-            door=getattr(task, "__qualname__", None),
-            objectives=runner.task.objectives,
-            state=_state(runner, again),
-        )
-
-    def interpreter(self) -> list[str]:
-        """The command line of a worker, which reads the pickles of ``self`` and of a ``Run`` from stdin.
-
-        ``-P`` keeps the current folder off its path: a file there must not stand in for one of ours.
-        """
-        return [sys.executable, *self.flags, "-P", "-m", "sweeper.study.launchers.worker"]
+def command_of(runner: JobRunner) -> Command:
+    """The command that makes ``runner`` again; ConfigError for what can be neither rerun nor pickled."""
+    if runner.command is not None:  # a worker's own
+        return runner.command
+    task = runner.task.task_function
+    again = getattr(task, "__module__", None) == "__main__" and hasattr(sys.modules["__main__"], "__file__")
+    program, module, arguments, cwd = _as_given() if again else (None, None, tuple(sys.argv), os.getcwd())
+    return Command(
+        program=program,
+        module=module,
+        arguments=arguments,
+        cwd=cwd,
+        path=tuple(sys.path),
+        flags=tuple(subprocess._args_from_interpreter_flags()),  # type: ignore[attr-defined]
+        door=getattr(task, "__qualname__", None),
+        objectives=runner.task.objectives,
+        state=_state(runner, again),
+    )
 
 
 def enter(command: Command, then: Callable[[JobRunner], int]) -> int:

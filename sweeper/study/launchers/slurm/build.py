@@ -15,8 +15,9 @@ from collections.abc import Sequence
 
 from sweeper.errors import ConfigError
 from sweeper.study.compose import job_config
+from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.worker import Command, DoorNotReached, enter
+from sweeper.study.launchers.worker import DoorNotReached, enter
 from sweeper.trial.report import describe
 
 _SAYS = "sweeper.build: "

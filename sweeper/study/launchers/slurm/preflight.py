@@ -10,7 +10,7 @@ from sweeper.errors import ConfigError
 from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, run
 from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, sbatch_script
 from sweeper.study.launchers.slurm.submit import TOO_MANY, refusal
-from sweeper.study.terminal import say
+from sweeper.study.view.terminal import say
 
 NODE_WAIT_S = 5  # for a node to be free for a moment; a busy cluster is no mistake
 

@@ -30,10 +30,10 @@ from sweeper.study.launchers.slurm.settings import (
 )
 from sweeper.study.launchers.slurm.submit import Pack, Submitter
 from sweeper.study.launchers.slurm.verdict import tail, why
-from sweeper.study.launchers.worker import Command
-from sweeper.study.record import Trial
+from sweeper.study.launchers.worker import command_of
 from sweeper.study.snapshot import Snapshot
-from sweeper.study.terminal import say
+from sweeper.study.tracking.record import Trial
+from sweeper.study.view.terminal import say
 
 POLL_S = (1.0, 10.0)  # between calls of squeue: while jobs come and go, when nothing changes
 LOOK_S = 0.2  # between looks at the folders of running trials
@@ -93,7 +93,7 @@ class SlurmSlots:
         self._uniform = asked[0] if len(asked) == 1 else None
         if self.settings.build:
             assert self._runner is not None
-            check(Command.of(self._runner), self.settings.build, examples, self._example(()).sweep_dir)
+            check(command_of(self._runner), self.settings.build, examples, self._example(()).sweep_dir)
 
     def _example(self, overrides: Sequence[str]) -> Job:
         assert self._runner is not None
@@ -140,7 +140,7 @@ class SlurmSlots:
             assert self._runner is not None, "start() comes before submit()"
             written = OmegaConf.select(self._runner.composer.master, "hydra.launcher.submitit_folder")
             folder = log_folder(str(written or self.settings.submitit_folder))
-            self._submitter = Submitter(folder, Command.of(self._runner))
+            self._submitter = Submitter(folder, command_of(self._runner))
         return self._submitter
 
     @property

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from sweeper.errors import ConfigError
 from sweeper.study.launchers import Job
+from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted
 from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, max_array_size, run
 from sweeper.study.launchers.slurm.settings import SlurmSettings, sbatch_script
-from sweeper.study.launchers.worker import Command
 
 Pack = list[Job]  # the trials of one job
 

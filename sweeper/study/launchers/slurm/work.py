@@ -17,10 +17,11 @@ from pathlib import Path
 from sweeper import folder as record
 from sweeper.folder import End
 from sweeper.study.launchers import Exit, Job
+from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.local import LocalSettings, LocalSlots, visible_gpus
 from sweeper.study.launchers.slurm.chunk import Chunk, read_chunk
-from sweeper.study.launchers.worker import Command, DoorNotReached, enter
+from sweeper.study.launchers.worker import DoorNotReached, enter
 
 STOP_GRACE_S = 20.0  # for trials to end after a warning that time is up
 REQUEUED = "SLURM requeued its job: preempted, or its node was lost"

@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Protocol
 
-from sweeper.study.search import Point, SearchSpace
+from sweeper.study.search.space import Point, SearchSpace
 
 Unit = Callable[[int, str, int], float]  # (number, key, attempt) → [0, 1)
 
 
 class Plan(Protocol):
     """A sampler without memory: trial ``number``'s point, or None when the space is exhausted."""
+
+    size: int | None  # trials until the space is exhausted; None if it never is
 
     def point(self, number: int) -> Point | None: ...
 
@@ -67,10 +69,15 @@ def sobol_unit(seed: int) -> Unit:
 
 
 class Draws:
-    """Random or quasi-random points without repetition, ``repeats`` trials each."""
+    """Random or quasi-random points, ``repeats`` trials each; without repetition unless the space is ``extended``.
 
-    def __init__(self, space: SearchSpace, unit: Unit, *, repeats: int = 1) -> None:
+    ``custom_search_space`` extends it, by parameters that only each trial knows: the declared point may come again.
+    """
+
+    def __init__(self, space: SearchSpace, unit: Unit, *, repeats: int = 1, extended: bool = False) -> None:
         self._space = space
+        self._finite = not extended
+        self.size = None if extended or space.size is None else space.size * repeats
         self._unit = unit
         self._repeats = repeats
         self._points: list[Point] = []
@@ -91,7 +98,7 @@ class Draws:
         attempt = 0
         while True:
             point = self._space.walk(lambda p, a=attempt: p.at(self._unit(index, p.key, a)))  # type: ignore[misc]
-            if self._space.is_continuous(point):
+            if not self._finite or self._space.is_continuous(point):
                 break
             identity = tuple((k, type(v).__name__, v) for k, v in point.items())
             if identity not in self._seen:
@@ -108,6 +115,7 @@ class Grid:
     """Every point of a finite space, in the order written, ``repeats`` trials each."""
 
     def __init__(self, space: SearchSpace, *, repeats: int = 1) -> None:
+        self.size = None if space.size is None else space.size * repeats
         self._repeats = repeats
         self._rest: Iterator[Point] = space.points()
         self._points: list[Point] = []
@@ -119,4 +127,4 @@ class Grid:
         return self._points[index] if index < len(self._points) else None
 
     def unit(self, number: int, key: str) -> float:
-        raise ValueError(f"{key} (custom_search_space) can't extend a grid; use sampler=random")
+        raise ValueError(f"{key}: a grid has no draw for it")

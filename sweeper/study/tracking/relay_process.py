@@ -19,7 +19,7 @@ DELAY_S = 3.0  # importing mlflow costs two CPU seconds: let the first trial sta
 
 
 class RelayProcess:
-    """``python -m sweeper.study.relay`` for one folder; does nothing where there is nothing to track."""
+    """``python -m sweeper.study.tracking.relay`` for one folder; does nothing where there is nothing to track."""
 
     def __init__(self, folder: Path, *, uri: str | None = None, experiment: str | None = None, on: bool = True) -> None:
         self.folder = folder
@@ -49,7 +49,7 @@ class RelayProcess:
     def start_when_due(self, *, force: bool = False) -> None:
         if self.on and self._process is None and (force or time.monotonic() - self._created > DELAY_S):
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "sweeper.study.relay", str(self.folder), *self._arguments],
+                [sys.executable, "-m", "sweeper.study.tracking.relay", str(self.folder), *self._arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the sweep, which then asks the relay to finish

@@ -9,7 +9,7 @@ from typing import Any
 
 from sweeper.folder import Attempt, End, write_end
 
-RELAY = [sys.executable, "-m", "sweeper.study.relay"]
+RELAY = [sys.executable, "-m", "sweeper.study.tracking.relay"]
 SYNC = [sys.executable, "-m", "sweeper", "sync"]
 WAIT_S = 60.0
 
@@ -178,7 +178,7 @@ def test_a_run_outside_a_sweep(project: Any) -> None:
 
 
 def test_the_relay_stays_light() -> None:
-    heavy = "import sys, sweeper.study.relay; print({'torch', 'optuna', 'mlflow', 'numpy'} & set(sys.modules))"
+    heavy = "import sys, sweeper.study.tracking.relay; print({'torch', 'optuna', 'mlflow', 'numpy'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", heavy], text=True) == "set()\n"
 
 

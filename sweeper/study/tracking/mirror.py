@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sweeper.study.mlflow_store import Store, Stored, Target, is_refusal, one_line
-from sweeper.study.page import described, description, run_link, view, view_link
-from sweeper.study.record import Study, Trial, Trials, read_results, read_study_end
 from sweeper.study.study_folder import RESULTS, STUDY
-from sweeper.study.tracking import NOTE, RUNNING, TRIAL, Run, study_run, trial_run
+from sweeper.study.tracking.mlflow_store import Store, Stored, Target, is_refusal, one_line
+from sweeper.study.tracking.page import described, description, run_link, view, view_link
+from sweeper.study.tracking.record import Study, Trial, Trials, read_results, read_study_end
+from sweeper.study.tracking.runs import NOTE, RUNNING, TRIAL, Run, study_run, trial_run
 
 PROGRESS_S = 0.5
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from sweeper.study.plots import write_plots
+from sweeper.study.view.plots import write_plots
 
 
 def study_of(trials: int, directions: int = 1, params: int = 2) -> optuna.Study:

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
-from sweeper.study.record import SETTLED, Study, Trial
-from sweeper.study.tracking import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, Run, read_cursor
+from sweeper.study.tracking.record import SETTLED, Study, Trial
+from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, Run, read_cursor
 
 PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
 METRICS_PER_BATCH = 800

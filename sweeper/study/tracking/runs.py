@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, LOST, PRUNED, End, as_end
-from sweeper.study.record import Seen, Study, Trial
+from sweeper.study.tracking.record import Seen, Study, Trial
 
 RUNNING = "RUNNING"
 STATUS = {

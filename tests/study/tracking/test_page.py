@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.study.page import TAG_CHARS, described, description, view, view_link
-from sweeper.study.record import Study
+from sweeper.study.tracking.page import TAG_CHARS, described, description, view, view_link
+from sweeper.study.tracking.record import Study
 
 STUDY = Study("s1", "first", "train", Path("/p"), Path("/p/multirun/first"), metric="val_loss", command="python t.py")
 PAIR = Study("s2", "pair", "train", Path("/p"), Path("/p/multirun/pair"), directions=("maximize", "minimize"))

@@ -12,9 +12,9 @@ from scipy import stats
 
 from sweeper.errors import ConfigError
 from sweeper.study.compose import Composer
-from sweeper.study.draws import Draws, Grid, random_unit, sobol_unit
-from sweeper.study.search import SearchSpace
-from sweeper.study.space import parameter
+from sweeper.study.search.draws import Draws, Grid, random_unit, sobol_unit
+from sweeper.study.search.parameter import parameter
+from sweeper.study.search.space import SearchSpace
 from tests.conftest import ROOT
 
 

@@ -14,7 +14,7 @@ import pytest
 from sweeper.folder import Attempt
 from sweeper.study.study_folder import StudyFolder
 
-RELAY = [sys.executable, "-m", "sweeper.study.relay"]
+RELAY = [sys.executable, "-m", "sweeper.study.tracking.relay"]
 SYNC = [sys.executable, "-m", "sweeper", "sync"]
 WAIT_S = 60.0
 

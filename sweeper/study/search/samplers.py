@@ -14,9 +14,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from sweeper.errors import ConfigError, nearest
-from sweeper.study.draws import Draws, Grid, Plan, random_unit, sobol_unit
-from sweeper.study.search import Point, SearchSpace
-from sweeper.study.space import Parameter
+from sweeper.study.search.draws import Draws, Grid, Plan, random_unit, sobol_unit
+from sweeper.study.search.parameter import Parameter
+from sweeper.study.search.space import Point, SearchSpace
 
 PLANNED = {"random": "RandomSampler", "qmc": "QMCSampler", "grid": "GridSampler"}
 ADAPTIVE = {
@@ -109,8 +109,11 @@ def is_planned(spec: Any) -> bool:
     return describe(spec)["name"] in PLANNED.values() and "object" not in describe(spec)
 
 
-def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int) -> BaseSampler:
-    """Build the sampler; ConfigError for a key that it does not take."""
+def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, extended: bool = False) -> BaseSampler:
+    """Build the sampler; ConfigError for a key that it does not take.
+
+    ``extended``: a ``custom_search_space`` adds parameters that ``space`` doesn't know.
+    """
     keys = describe(spec)
     name = keys.pop("name")
     target = keys.pop("target", None)
@@ -126,11 +129,16 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int) -> B
         plan: Plan
         match name:
             case "GridSampler":
+                if extended:
+                    raise ConfigError(
+                        "hydra.sweeper.custom_search_space must be null with the grid sampler, whose points are known "
+                        "before the first trial; use sampler=random"
+                    )
                 plan = Grid(space, repeats=repeats)
             case "QMCSampler":
-                plan = Draws(space, sobol_unit(seed), repeats=repeats)
+                plan = Draws(space, sobol_unit(seed), repeats=repeats, extended=extended)
             case _:
-                plan = Draws(space, random_unit(seed), repeats=repeats)
+                plan = Draws(space, random_unit(seed), repeats=repeats, extended=extended)
         return PlannedSampler(plan)
     if repeats > 1:
         raise ConfigError(

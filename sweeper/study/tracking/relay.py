@@ -1,6 +1,6 @@
 """The relay: brings what the folders of a study say to MLflow, in a process of its own.
 
-``python -m sweeper.study.relay FOLDER`` follows a study while it runs. On stdin the line ``finish`` says that
+``python -m sweeper.study.tracking.relay FOLDER`` follows a study while it runs. On stdin the line ``finish`` says that
 the study has ended; the end of stdin without it, that its orchestrator died. On stdout go JSON lines::
 
     {"address": …, "page": …, "experiment_id": …, "parent_run_id": …}    once the store is open, and again
@@ -29,9 +29,9 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
-from sweeper.study.mirror import Mirror, Say
-from sweeper.study.mlflow_store import find_target, import_lean, locked, one_line
-from sweeper.study.record import read_study
+from sweeper.study.tracking.mirror import Mirror, Say
+from sweeper.study.tracking.mlflow_store import find_target, import_lean, locked, one_line
+from sweeper.study.tracking.record import read_study
 
 LOCK = "relay.lock"
 POLL_S = (0.5, 2.0)  # between looks at the folders: when something came, when nothing does
@@ -128,7 +128,7 @@ def _say_json(line: dict[str, Any]) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Follow a study until stdin says ``finish`` or ends."""
-    parser = argparse.ArgumentParser(prog="python -m sweeper.study.relay")
+    parser = argparse.ArgumentParser(prog="python -m sweeper.study.tracking.relay")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tracking-uri")
     parser.add_argument("--experiment")

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from sweeper.folder import Tail
-from sweeper.study.record import Seen, Study, Trial
-from sweeper.study.tracking import (
+from sweeper.study.tracking.record import Seen, Study, Trial
+from sweeper.study.tracking.runs import (
     NAME_CHARS,
     metrics_of,
     param_values,

@@ -16,10 +16,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeper.errors import ConfigError
-from sweeper.study.samplers import PlannedSampler
-from sweeper.study.search import Point, SearchSpace
+from sweeper.study.search.parameter import Parameter, Value, text_of
+from sweeper.study.search.samplers import PlannedSampler
+from sweeper.study.search.space import Point, SearchSpace
 from sweeper.study.settings import Settings
-from sweeper.study.space import Parameter, Value, text_of
 from sweeper.study.study_folder import Submission
 
 _OWNER = "sweeper.owner"

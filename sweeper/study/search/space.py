@@ -13,7 +13,7 @@ from optuna.distributions import check_distribution_compatibility
 from sweeper.errors import ConfigError, nearest
 from sweeper.space_node import declared
 from sweeper.study.compose import Composer, all_keys, has_key
-from sweeper.study.space import Parameter, Value, parameter
+from sweeper.study.search.parameter import Parameter, Value, parameter
 
 Point = dict[str, Value]
 Pick = Callable[[Parameter], Value]

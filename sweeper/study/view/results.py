@@ -1,4 +1,4 @@
-"""What a study has found so far: ``optimization_results.yaml``, kept current, and the closing tables."""
+"""What a study has found so far: ``optimization_results.yaml``, kept current."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End, attempts, read_attempt, replace
-from sweeper.study.ask import FOLDER, OVERRIDES, RETRIES
 from sweeper.study.provenance import command_line, program
-from sweeper.study.samplers import pareto_or_best
+from sweeper.study.search.ask import FOLDER, OVERRIDES, RETRIES
+from sweeper.study.search.samplers import pareto_or_best
 from sweeper.study.study_folder import RESULTS, StudyFolder
 
 
@@ -42,12 +42,15 @@ class Results:
         asked: Mapping[str, Any],
         *,
         n_trials: int,
+        size: int | None,
         resume: dict[str, object],
     ) -> None:
         self.folder = folder
         self.study = study
         self.asked = asked
         self.n_trials = n_trials
+        self.size = size  # trials until the space is exhausted
+        self.total = n_trials if size is None else min(n_trials, size)
         self.resume = resume  # the overrides that make the same command find this study again
         self.failures: dict[int, dict[str, Any]] = {}
         submissions = folder.submissions().values()
@@ -163,12 +166,7 @@ class Results:
     def write_plots(self) -> None:
         """Optuna's plots as pages in the study folder; skipped where plotly is not installed."""
         try:
-            from sweeper.study.plots import write_plots
+            from sweeper.study.view.plots import write_plots
         except ImportError:
             return
         write_plots(self.study, self.folder.path, self.asked["metric"])
-
-    def show(self, state: str, reason: str | None, *, tracked: tuple[str | None, str | None]) -> None:
-        from sweeper.study.terminal import show_results
-
-        show_results(self, state, reason, tracked=tracked)

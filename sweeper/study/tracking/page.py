@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sweeper.study.record import Study
-from sweeper.study.tracking import PARENT, STATE, mlflow_key, objective_keys, short_keys, short_value
+from sweeper.study.tracking.record import Study
+from sweeper.study.tracking.runs import PARENT, STATE, mlflow_key, objective_keys, short_keys, short_value
 
 METRIC_COLUMNS = 6
 TAG_CHARS = 5000  # MLflow's limit

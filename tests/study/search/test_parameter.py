@@ -10,7 +10,7 @@ from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
 
 from sweeper.errors import ConfigError
-from sweeper.study.space import parameter
+from sweeper.study.search.parameter import parameter
 
 Plugins.instance()  # teaches Hydra's grammar our two words
 

@@ -1,0 +1,111 @@
+"""A sweep while it runs: a live table on a terminal, one line a trial elsewhere."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweeper.folder import COMPLETE, FAIL, PRUNED, End
+from sweeper.study.view import terminal
+from sweeper.study.view.results import Results
+from sweeper.study.view.terminal import assignments, say, short, shown_path
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+
+_COLOURS = {COMPLETE: "green", PRUNED: "yellow", FAIL: "red"}
+
+
+class View:
+    """The sweep while it runs. The live table is drawn by the loop itself: no thread, so that we may fork."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self._live: Live | None = None
+        self.total = results.total
+        self.metric = results.asked["metric"]
+        self._ended = 0
+        self._began = time.monotonic()
+        self._best: dict[str, Any] | None = None
+        self._stale = True
+
+    def begin(self) -> None:
+        counts = self.results.counts
+        done = sum(counts.values())
+        self._began = time.monotonic()
+        where = os.path.relpath(self.results.folder.path)
+        if done:
+            say(f"resuming {where}: {done} of {self.total} trials have ended")
+        else:
+            say(f"{self.total} trials in {where}, {', '.join(self.results.asked['directions'])} {self.metric}")
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+            self._live.start()
+            terminal.drawn_on = self._live.console
+
+    def trial_ended(self, number: int, end: End, params: Mapping[str, Any], seconds: float) -> None:
+        self._ended += 1
+        self._stale = True
+        if self._live is None:
+            value = "" if not end.values else f" {self.metric}={' '.join(short(v) for v in end.values)}"
+            reason = f" {end.reason}" if end.reason else ""
+            line = f"trial {number:04d} {end.state}{value}{reason} {seconds:.1f} s  {assignments(params)}"
+            print(line, file=sys.stderr, flush=True)
+
+    def refresh(self, *, running: Mapping[int, Mapping[str, Any]]) -> None:
+        if self._live is not None:
+            if self._stale:
+                best = self.results.best()
+                self._best = best[0] if best else None
+                self._stale = False
+            self._live.update(self._table(running), refresh=True)
+
+    def close(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = terminal.drawn_on = None
+
+    def _table(self, running: Mapping[int, Mapping[str, Any]]) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        counts = self.results.counts
+        done = sum(counts.values())
+        elapsed = time.monotonic() - self._began
+        head = Table.grid(padding=(0, 2))
+        states = Text.assemble(*((f"{n} {s.lower()}  ", _COLOURS[s]) for s, n in counts.items() if n or s == COMPLETE))
+        states.append(f"{len(running)} running  {max(0, self.total - done - len(running))} to go", "dim")
+        head.add_row(ProgressBar(total=self.total, completed=done, width=28), f"{done}/{self.total}", states)
+        if self._ended:
+            left_s = (self.total - done) / self._ended * elapsed
+            speed = Text(f"{self._ended / elapsed * 60:.0f} trials/min, {_duration(left_s)} left", "dim")
+        else:
+            speed = Text("waiting for the first trial", "dim")
+        lines: list[RenderableType] = [head, speed]
+        if self._best is not None:
+            value = short(self._best["value"]) if "value" in self._best else " ".join(map(short, self._best["values"]))
+            best = Text.assemble(("best ", "bold"), (f"{self.metric} {value}", "bold green"))
+            best.append(f"  {assignments(self._best['params'])}  ")
+            best.append(shown_path(self._best["folder"]), "dim")
+            lines.append(best)
+        for number, params in sorted(running.items())[:8]:
+            lines.append(Text(f"  {number:04d} {assignments(params)}", "dim", no_wrap=True, overflow="ellipsis"))
+        return Group(*lines)
+
+
+def _duration(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
