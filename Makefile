@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test test-slurm test-browser setup check bench bench-slurm ui clean
+.PHONY: sweep test test-long test-slurm test-browser setup check bench bench-slurm ui clean
 
 sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
@@ -12,7 +12,10 @@ test-slurm: setup     ## the tests of the SLURM launcher, on a throwaway cluster
 	$(BIN)/python -m pytest -n 2 -m slurm tests/slurm
 
 test: setup           ## the tests that need nothing but Python
-	$(BIN)/python -m pytest -n 2 -m "not slurm and not browser and not gpu and not bench"
+	$(BIN)/python -m pytest -n 2 -m "not long and not slurm and not browser and not gpu and not bench"
+
+test-long: setup      ## those that take longer: kills at random moments, everything again with trials spawned
+	$(BIN)/python -m pytest -n 2 -m "long and not slurm and not browser and not gpu and not bench"
 
 test-browser: setup   ## MLflow's pages of a sweep, in chromium (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -m browser tests/browser

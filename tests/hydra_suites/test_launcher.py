@@ -12,18 +12,24 @@ from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, Inte
 pytestmark = pytest.mark.filterwarnings(  # the suites leave hydra.main's version_base open
     "ignore:\\s*Future Hydra versions will no longer change working directory"
 )
-METHODS = {method: f"hydra.launcher.start_method={method}" for method in ("fork", "spawn")}
+QUIET = ("hydra/hydra_logging=disabled", "hydra/job_logging=disabled")
+FORK, SPAWN = "hydra.launcher.start_method=fork", "hydra.launcher.start_method=spawn"
 
 
-@pytest.mark.parametrize("launcher_name, overrides", [("local", [m]) for m in METHODS.values()], ids=METHODS)
+def both(*values):
+    """The first of two values for fork, the second, in the long run, for spawn."""
+    fork, spawn = values
+    return [pytest.param(*fork, id="fork"), pytest.param(*spawn, id="spawn", marks=pytest.mark.long)]
+
+
+@pytest.mark.parametrize("launcher_name, overrides", both(*(("local", [m]) for m in (FORK, SPAWN))))
 class TestLocalLauncher(LauncherTestSuite):
     pass
 
 
 @pytest.mark.parametrize(
     "launcher_name, overrides",
-    [("local", ["hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", m]) for m in METHODS.values()],
-    ids=METHODS,
+    both(*(("local", ["hydra/sweeper=basic", "hydra.sweeper.max_batch_size=2", m]) for m in (FORK, SPAWN))),
 )
 class TestBasicSweeperWithBatches(BatchedSweeperTestSuite):
     pass
@@ -31,11 +37,7 @@ class TestBasicSweeperWithBatches(BatchedSweeperTestSuite):
 
 @pytest.mark.parametrize(
     "task_launcher_cfg, extra_flags",
-    [
-        ({}, ["-m", "hydra/hydra_logging=disabled", "hydra/job_logging=disabled", "hydra/launcher=local", m])
-        for m in METHODS.values()
-    ],
-    ids=METHODS,
+    both(*(({}, ["-m", *QUIET, "hydra/launcher=local", m]) for m in (FORK, SPAWN))),
 )
 class TestLocalLauncherIntegration(IntegrationTestSuite):
     pass

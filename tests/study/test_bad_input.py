@@ -52,8 +52,8 @@ TRAIN = [  # command, what the line says
 
 
 @pytest.mark.parametrize(("arguments", "says"), TRAIN, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
-def test_one_line_and_nothing_left(run, tmp_path, arguments, says):
-    done = run(ROOT / "train.py", *arguments, *([] if "tracking=mlfow" in arguments else ["tracking=null"]))
+def test_one_line_and_nothing_left(quick, tmp_path, arguments, says):
+    done = quick(ROOT / "train.py", *arguments, *([] if "tracking=mlfow" in arguments else ["tracking=null"]))
     assert done.code == 1, done
     for word in says:
         assert word in done.err, (word, done)

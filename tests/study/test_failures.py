@@ -30,7 +30,10 @@ def study(folder: Path) -> optuna.Study:
     return optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend))
 
 
-@pytest.mark.parametrize("method, timeout_min", [("fork", 0.05), ("spawn", 0.15)])  # which includes the app's start
+SPAWNED = pytest.param("spawn", 0.15, marks=pytest.mark.long)  # the time includes the app's start
+
+
+@pytest.mark.parametrize("method, timeout_min", [("fork", 0.05), SPAWNED])
 def test_each_kind_of_failure_is_a_trial_with_its_reason(run, tmp_path, method, timeout_min):
     modes = ["ok", "diverge", "raise", "exit", "kill", "memory", "print", "hang", "none", "orphan"]
     done = run(

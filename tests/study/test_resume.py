@@ -29,6 +29,7 @@ def params(folder: Path) -> set[tuple]:
     return {tuple(sorted(t.params.items())) for t in study(folder).trials}
 
 
+@pytest.mark.long
 def test_kill_9_at_ten_random_moments(run, tmp_path):
     command = ("toy.py", *SWEEP, *SPACE, "sleep=0.05", "hydra.sweeper.n_trials=60")
     moments = random.Random(4)

@@ -21,6 +21,7 @@ def files(folder: Path) -> dict[str, str]:
     return {n: (trial / n).read_text().replace(str(folder), "here").replace("spawn", "fork") for n in names}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("app", [["-m", "package.app"], ["package/app.py"], ["peer/sphere.py"]], ids=lambda a: a[-1])
 def test_a_spawned_trial_is_what_a_forked_one_is(run, tmp_path, app):
     for method in ("fork", "spawn"):
@@ -56,6 +57,7 @@ def test_an_app_with_a_thread_is_spawned(run, tmp_path):
 TORCH = ("x=uniform(0,1)", "hydra.sweeper.n_trials=1", "hydra.launcher.threads=2", "hydra.launcher.timeout_min=0.5")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("used", ["nothing", "openmp"])
 def test_openmp_threads_in_use_are_seen(run, used):
     done = run("with_torch.py", *SWEEP, *TORCH, TORCH=used)
@@ -70,6 +72,7 @@ def test_cuda_in_use_is_seen(run):
     assert done.code == 0 and f"{FRESH}: it has started CUDA" in done.err, done
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "how, reason",
     [

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from sweeper.folder import Attempt, End, write_end
 
 RELAY = [sys.executable, "-m", "sweeper.study.tracking.relay"]
@@ -47,6 +49,7 @@ def test_a_study_is_followed_to_its_end(project: Any) -> None:
     assert any(name.endswith("artifacts/plots/history.html") for name in files)
 
 
+@pytest.mark.long
 def test_states_and_the_death_of_the_orchestrator(project: Any) -> None:
     live = project.live()
     for number, state in enumerate(["COMPLETE", "PRUNED", "FAIL", "INTERRUPTED"]):
@@ -97,6 +100,7 @@ def test_steps_repeated_from_a_checkpoint_are_in_the_store_once(project: Any) ->
     assert project.contents() == project.from_scratch()
 
 
+@pytest.mark.long
 def test_a_killed_relay_is_made_up_for(project: Any) -> None:
     for number in range(12):
         project.trial(number, "COMPLETE", [0.5])
@@ -124,6 +128,7 @@ def test_a_killed_relay_is_made_up_for(project: Any) -> None:
         assert list(db.iterdump()) == before
 
 
+@pytest.mark.long
 def test_two_studies_at_once_make_one_database(project: Any, tmp_path: Path) -> None:
     projects = [type(project)(tmp_path / "new", name) for name in ("first", "second")]
     for one in projects:

@@ -58,6 +58,7 @@ def server(tmp_path: Path, template: Path) -> Iterator[tuple[str, Path, Callable
         process.wait()
 
 
+@pytest.mark.long
 def test_a_server_that_comes_late_gets_everything(
     project: Any, server: tuple[str, Path, Callable[[], None]], tmp_path: Path
 ) -> None:
