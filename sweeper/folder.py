@@ -4,7 +4,8 @@ A trial folder holds, beside Hydra's ``.hydra/``::
 
     events.0.jsonl   what attempt 0 said: start, metrics, artifact, end (one JSON object a line)
     end.0.json       what its reaper said, where the attempt died without an ``end`` of its own
-    output.0.log     its stdout and stderr, where the launcher redirects them
+    output.0.log     its stdout and stderr, where the launcher redirects them (output.0.rank1.log: of its process 1)
+    rank1.0.json     how its process 1 failed, where a trial is several processes; process 0 keeps the record
     stop.0           the study asks attempt 0 to stop; its text is the reason
     checkpoint.pt    attempt 0's, written beside and renamed; a later attempt n goes on from it in checkpoint.n.pt
 
@@ -42,8 +43,12 @@ def end_path(folder: Path, attempt: int) -> Path:
     return folder / f"end.{attempt}.json"
 
 
-def output_path(folder: Path, attempt: int) -> Path:
-    return folder / f"output.{attempt}.log"
+def output_path(folder: Path, attempt: int, rank: int = 0) -> Path:
+    return folder / (f"output.{attempt}.rank{rank}.log" if rank else f"output.{attempt}.log")
+
+
+def rank_end_path(folder: Path, attempt: int, rank: int) -> Path:
+    return folder / f"rank{rank}.{attempt}.json"
 
 
 def stop_path(folder: Path, attempt: int) -> Path:
@@ -157,6 +162,16 @@ def write_end(folder: Path, attempt: int, end: End) -> None:
     """Record the reaper's word; called once the attempt's process is known to be gone."""
     folder.mkdir(parents=True, exist_ok=True)
     replace(end_path(folder, attempt), json.dumps(vars(end), ensure_ascii=False))
+
+
+def rank_failed(folder: Path, attempt: int) -> End | None:
+    """The first failure among the processes of an attempt but its first, as the end that it means."""
+    ends = []
+    for path in folder.glob(f"rank*.{attempt}.json"):
+        end = as_end(json.loads(path.read_text(encoding="utf-8")))
+        end.reason = f"{path.name.partition('.')[0].replace('rank', 'rank ')}: {end.reason}"
+        ends.append(end)
+    return min(ends, key=lambda end: end.time, default=None)
 
 
 def read_attempt(folder: Path, attempt: int) -> AttemptRecord:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sweeper.errors import ConfigError
 from sweeper.trial.checkpoint import Checkpoint
+from sweeper.trial.ranks import Alone
 from sweeper.trial.report import report
 from sweeper.trial.seeds import generator, seed_everything
 from sweeper.trial.setup import Setup
@@ -32,7 +33,10 @@ class Fitted:
         return self.history[self.epoch - 1]
 
 
-def fit(run: Setup, *, epochs: int, batch_size: int, checkpoint: Checkpoint) -> Fitted:
+ALONE = Alone()
+
+
+def fit(run: Setup, *, epochs: int, batch_size: int, checkpoint: Checkpoint, ranks: Alone = ALONE) -> Fitted:
     """Train ``run.model`` in place for ``epochs`` epochs, or until a regularizer stops it.
 
     Goes on from the checkpoint if there is one, to the same bits as without the interruption.
@@ -41,7 +45,7 @@ def fit(run: Setup, *, epochs: int, batch_size: int, checkpoint: Checkpoint) -> 
     run.regularizers.training_began(epochs)
     history: list[dict[str, float]] = []
     stopped: str | None = None
-    if (state := checkpoint.load(run.device)) is not None:
+    if (state := ranks.first(lambda: checkpoint.load(run.device))) is not None:
         run.load_state_dict(state)
         history, stopped = state["history"], state["stopped"]
     if len(history) > epochs:
@@ -52,34 +56,38 @@ def fit(run: Setup, *, epochs: int, batch_size: int, checkpoint: Checkpoint) -> 
     for epoch in range(len(history) + 1, epochs + 1):
         if stopped:
             break
-        metrics = {"train_loss": train_epoch(run, epoch, batch_size)}
-        metrics |= {f"val_{name}": value for name, value in evaluate(run.model, run.task, *run.val).items()}
+        metrics = {"train_loss": train_epoch(run, epoch, batch_size, ranks)}
+        val = ranks.first(lambda: evaluate(run.model, run.task, *run.val))
+        metrics |= {f"val_{name}": value for name, value in val.items()}
         require_finite(metrics, epoch)
         history.append(metrics)
         stopped = run.regularizers.epoch_ended(epoch, metrics, run.model)
         report(step=epoch, **metrics)
         last = epoch == epochs or stopped is not None
-        checkpoint.save({**run.state_dict(), "history": history, "stopped": stopped}, now=last)
+        if ranks.rank == 0:
+            checkpoint.save({**run.state_dict(), "history": history, "stopped": stopped}, now=last)
 
     restored = run.regularizers.training_ended(run.model)
     return Fitted(history, restored or len(history), stopped)
 
 
-def train_epoch(run: Setup, epoch: int, batch_size: int) -> float:
+def train_epoch(run: Setup, epoch: int, batch_size: int, ranks: Alone = ALONE) -> float:
     """One pass, shuffled; the loss as it was minimised, its mean over the epoch weighted by example."""
-    model, optimizer, (inputs, targets) = run.model.train(), run.optimizer, run.train
-    seed_everything(run.seed, "epoch", epoch, device=run.device)
+    model, optimizer, (inputs, targets) = ranks.wrap(run.model).train(), run.optimizer, run.train
+    own = ("rank", ranks.rank) if ranks.rank else ()  # dropout masks of its own; the batches below are everybody's
+    seed_everything(run.seed, "epoch", epoch, *own, device=run.device)
     run.regularizers.epoch_began(run.seed, epoch, run.device)
     order = torch.randperm(len(targets), generator=generator(run.seed, "order", epoch)).to(run.device)
     total = torch.zeros((), device=run.device)
     for batch in torch.split(order, batch_size):
         batch_inputs, batch_targets = run.regularizers.change_batch(inputs[batch], targets[batch])
-        loss = run.loss(model(batch_inputs), batch_targets).mean()
+        part = ranks.part(len(batch))
+        loss = ranks.mean(run.loss(model(batch_inputs[part]), batch_targets[part]), len(batch))
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         total += loss.detach() * len(batch)
-    return total.item() / len(targets)  # the epoch's only wait for the device
+    return ranks.average(total).item() / len(targets)  # the epoch's only wait for the device
 
 
 @torch.no_grad()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import math
 import os
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,8 +18,12 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path
+from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path, rank_failed
 from sweeper.space_node import is_space
+from sweeper.trial.silent import Silent
+
+RANK = "SWEEPER_RANK"  # of this process in a trial of several; set by the launcher that starts them
+RANKS_WAIT_S = 2.0  # for word of a process that died, where a broken connection is all that this one knows
 
 _current: Attempt | None = None
 _interrupted = False
@@ -126,7 +131,7 @@ class Recorded:
     def __call__(self, cfg: DictConfig) -> Any:
         global _current
         hydra_cfg = HydraConfig.get()
-        attempt = Attempt(Path(hydra_cfg.runtime.output_dir), self.attempt)
+        attempt = self._open(Path(hydra_cfg.runtime.output_dir))
         outer, _current = _current, attempt
         try:
             attempt.start(**_start_fields(cfg), **self.facts)
@@ -139,7 +144,7 @@ class Recorded:
             return returned
         except BaseException as error:
             state, reason = describe(error)
-            if not attempt.ended:
+            if not attempt.ended and not (state == FAIL and _another_failed(attempt, reason)):
                 attempt.end(state, None, reason)
             if not isinstance(error, (Pruned, KeyboardInterrupt)):
                 _leave_traceback(attempt)
@@ -148,6 +153,23 @@ class Recorded:
             raise
         finally:
             _current = outer
+
+    def _open(self, folder: Path) -> Attempt:
+        rank = int(os.environ.get(RANK) or 0)
+        if rank:
+            assert self.attempt is not None
+            return Silent(folder, self.attempt, rank)
+        return Attempt(folder, self.attempt)
+
+
+def _another_failed(attempt: Attempt, reason: str) -> bool:
+    """Whether another process of the trial failed, and otherwise than this one: the reaper then says how."""
+    if os.environ.get(RANK) != "0":
+        return False
+    deadline = time.monotonic() + RANKS_WAIT_S
+    while (failed := rank_failed(attempt.folder, attempt.number)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return failed is not None and not str(failed.reason).endswith(f": {reason}")
 
 
 def _leave_traceback(attempt: Attempt) -> None:

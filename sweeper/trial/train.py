@@ -20,6 +20,7 @@ from sweeper.folder import replace
 from sweeper.trial.checkpoint import Checkpoint
 from sweeper.trial.data import open_test
 from sweeper.trial.fit import Fitted, evaluate, fit
+from sweeper.trial.ranks import processes
 from sweeper.trial.report import artifact, current_attempt, flatten, report
 from sweeper.trial.setup import Setup, build, on_device, pick_device
 
@@ -41,7 +42,8 @@ def train(
     _check("checkpoint_every_s", checkpoint_every_s, 0, 30)
     began = time.perf_counter()
     folder = trial_folder()
-    run = build(cfg, pick_device(device))
+    ranks = processes()
+    run = build(cfg, ranks.device(pick_device(device)))
     if cfg.objective not in run.metrics:
         known = ", ".join(run.metrics)
         raise ConfigError(
@@ -55,9 +57,11 @@ def train(
         config=identity(cfg, batch_size),
         attempt=attempt.number if attempt is not None else 0,
     )
-    fitted = fit(run, epochs=epochs, batch_size=batch_size, checkpoint=checkpoint)
-    save_weights(run.model, folder / WEIGHTS)
+    fitted = fit(run, epochs=epochs, batch_size=batch_size, checkpoint=checkpoint, ranks=ranks)
     metrics = dict(fitted.metrics)
+    if ranks.rank:
+        return metrics[cfg.objective]
+    save_weights(run.model, folder / WEIGHTS)
     if test:
         metrics |= test_once(cfg.data, run, fitted, folder / TEST)
     numbers = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())

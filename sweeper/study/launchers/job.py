@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import os
 import random
 import signal
 import sys
@@ -23,7 +24,8 @@ from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.nursery import Run, settle
 from sweeper.study.launchers.run_job import run_job
-from sweeper.trial.report import Recorded, describe, on_interrupt
+from sweeper.trial.report import RANK, Recorded, describe, on_interrupt
+from sweeper.trial.silent import fail
 
 
 class JobRunner:
@@ -68,7 +70,8 @@ class JobRunner:
             _begin(run)
             cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
-            ret = run_job(self.context, task, cfg, job.folder)
+            rank = int(run.env.get(RANK) or 0)
+            ret = run_job(self.context, task, cfg, job.folder, attempt=job.attempt, rank=rank)
             if run.return_path is not None:
                 _hand_back(ret, run.return_path)
             return 0
@@ -85,7 +88,11 @@ class JobRunner:
 def put_on_record(job: Job, error: BaseException, reason: str | None = None) -> None:
     """``error`` kept the attempt from its task function, which records its own: let it be the attempt's end."""
     state, described = describe(error)
-    write_end(job.folder, job.attempt, End(state, None, reason or described))
+    end = End(state, None, reason or described)
+    if rank := int(os.environ.get(RANK) or 0):
+        fail(job.folder, job.attempt, rank, end)
+    else:
+        write_end(job.folder, job.attempt, end)
 
 
 def buffer_lines() -> None:

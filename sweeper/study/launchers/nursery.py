@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 from sweeper.folder import output_path
 from sweeper.study.launchers import Job
+from sweeper.trial.report import RANK
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
@@ -133,7 +134,8 @@ def settle(run: Run) -> None:
     """Make this process the trial's own: output, environment, limits."""
     job = run.job
     job.folder.mkdir(parents=True, exist_ok=True)
-    fd = os.open(output_path(job.folder, job.attempt), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = output_path(job.folder, job.attempt, int(run.env.get(RANK) or 0))
+    fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(fd, 1)
     os.dup2(fd, 2)
     os.close(fd)

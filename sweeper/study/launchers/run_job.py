@@ -20,11 +20,22 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
+from sweeper.folder import replace
 
-def run_job(context: HydraContext, task_function: TaskFunction, config: DictConfig, folder: Path) -> JobReturn:
+
+def run_job(
+    context: HydraContext,
+    task_function: TaskFunction,
+    config: DictConfig,
+    folder: Path,
+    *,
+    attempt: int = 0,
+    rank: int = 0,
+) -> JobReturn:
     """Run the job that ``config`` (its own, whole, with ``hydra``) says, in its output ``folder``.
 
     As with Hydra, an exception of the task function is the result's, and only the job's logging is set up.
+    A later attempt, and a process with a ``rank``, log to files of their own, and the latter leaves ``.hydra`` alone.
     """
     with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
         config.hydra.runtime.output_dir = str(folder)
@@ -41,8 +52,9 @@ def run_job(context: HydraContext, task_function: TaskFunction, config: DictConf
         ret.working_dir = str(folder)
     else:
         ret.working_dir = os.getcwd()
-    configure_log(config.hydra.job_logging, config.hydra.verbose)
-    if config.hydra.output_subdir is not None:
+    own = (f".{attempt}" if attempt else "") + (f".rank{rank}" if rank else "")
+    configure_log(_own_files(config.hydra.job_logging, own) if own else config.hydra.job_logging, config.hydra.verbose)
+    if config.hydra.output_subdir is not None and not rank:
         record = folder / config.hydra.output_subdir
         record.mkdir(parents=True, exist_ok=True)
         write_yaml(ret.cfg, record / "config.yaml")
@@ -61,6 +73,18 @@ def run_job(context: HydraContext, task_function: TaskFunction, config: DictConf
     _flush_loggers()
     context.callbacks.on_job_end(config=config, job_return=ret)
     return ret
+
+
+def _own_files(logging: Any, suffix: str) -> Any:
+    """A logging config whose files have ``suffix`` in their names: ``train.log`` → ``train.1.log``."""
+    if not OmegaConf.is_config(logging):
+        return logging
+    told: Any = OmegaConf.to_container(logging, resolve=True)
+    for handler in (told.get("handlers") or {}).values():
+        if isinstance(handler.get("filename"), str):
+            stem, extension = os.path.splitext(handler["filename"])
+            handler["filename"] = f"{stem}{suffix}{extension}"
+    return OmegaConf.create(told)
 
 
 def _split(config: DictConfig) -> tuple[DictConfig, DictConfig]:
@@ -93,4 +117,4 @@ def write_yaml(config: Any, path: Path) -> None:
     """Write a config as Hydra does: unresolved, in order; only rare strings are quoted in another style."""
     container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
     text = yaml.dump(container, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper)
-    path.write_text(text, encoding="utf-8")
+    replace(path, text)

@@ -42,7 +42,7 @@ class SlurmSettings:
     exclude: str | None
     gres: str | None
     nodes: int
-    tasks_per_node: int
+    tasks_per_node: int | None
     cpus_per_task: int | None
     cpus_per_gpu: int | None
     gpus_per_node: int | None
@@ -83,16 +83,23 @@ class SlurmSettings:
                 f"hydra.launcher.cpus_per_gpu has no effect without gpus_per_task, got {self.cpus_per_gpu}; "
                 "use hydra.launcher.cpus_per_task"
             )
-        if self.nodes * self.tasks_per_node > 1:  # each process would claim an attempt of its own
+        if self.trials_at_once > 1 and self.nodes * self.tasks > 1:
             raise ConfigError(
-                "hydra.launcher.nodes and tasks_per_node must be 1, a trial is one process (it may see several GPUs: "
-                f"gpus_per_node), got nodes={self.nodes} and tasks_per_node={self.tasks_per_node}"
+                "hydra.launcher.trials_at_once must be 1 where a trial is several processes (nodes x tasks_per_node = "
+                f"{self.nodes * self.tasks}), got {self.trials_at_once}; try hydra.launcher.trials_at_once=1"
             )
         if self.max_num_timeout and self.signal_delay_s >= self.timeout_min * 60:
             raise ConfigError(
                 f"hydra.launcher.signal_delay_s must be < timeout_min x 60 = {self.timeout_min * 60} with "
                 f"max_num_timeout, got {self.signal_delay_s}; try hydra.launcher.signal_delay_s=30"
             )
+
+    @property
+    def tasks(self) -> int:
+        """Processes of a trial on each node."""
+        if self.tasks_per_node is not None:
+            return self.tasks_per_node
+        return self.gpus_per_node or 1 if self.trials_at_once == 1 else 1
 
     @property
     def asks_for_gpus(self) -> bool:
@@ -166,6 +173,9 @@ def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: in
         if v is not None and k not in _OURS and k not in ("additional_parameters", "array_parallelism")
     }
     shared = ("name", "timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb")
+    # where one process of a trial dies, those that wait for it must not wait out their time
+    given["srun_args"] = [*given.get("srun_args", ()), "--kill-on-bad-exit=1"]
+    given["tasks_per_node"] = settings.tasks
     renamed = executor._convert_parameters({k: given.pop(k) for k in shared if k in given})
     executor.update_parameters(
         **renamed,

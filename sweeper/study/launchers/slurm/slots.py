@@ -316,7 +316,7 @@ class SlurmSlots:
                 continue
             for number, trial in list(flying.left.items()):
                 end = _settled(trial)
-                if end is not None:
+                if end is not None and (over or self._handed_back(number)):
                     del flying.left[number]
                     exits.append(end)
             if over and flying.left and now - float(flying.over_since or now) > self._patience(flying.status):
@@ -325,6 +325,10 @@ class SlurmSlots:
             exits += self._verdicts(undecided)
         self._flying = {i: f for i, f in self._flying.items() if f.left}
         return exits
+
+    def _handed_back(self, number: int) -> bool:
+        """Whether Hydra's JobReturn is there, where somebody waits for it: a trial's process writes it last."""
+        return self._returns is None or (self._returns / f"{number}.pickle").exists()
 
     def _patience(self, status: Status | None) -> float:
         sure = status is not None and status.state in ("FAILED", "TIMEOUT", "CANCELLED", "OUT_OF_MEMORY")

@@ -19,8 +19,10 @@ from sweeper.folder import End
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.local import LocalSettings, LocalSlots, visible_gpus
+from sweeper.study.launchers.local import LocalSettings, visible_gpus
+from sweeper.study.launchers.slurm import ranks
 from sweeper.study.launchers.slurm.chunk import Chunk, read_chunk
+from sweeper.study.launchers.slurm.ranks import Follower, RankSlots, Turns
 from sweeper.study.launchers.worker import DoorNotReached, enter
 
 STOP_GRACE_S = 20.0  # for trials to end after a warning that time is up
@@ -34,14 +36,19 @@ def main(argv: list[str]) -> int:
     except FileNotFoundError:
         print("this submission was given up: nothing to do", file=sys.stderr)
         return 0
-    mine = chunk.jobs[int(os.environ["SLURM_ARRAY_TASK_ID"])]
-    jobs = [job for job in mine if record.counted_end(job.folder) is None]
-    if not jobs:
-        return 0
+    folder, command = Path(argv[0]).parent, pickle.loads(Path(chunk.command).read_bytes())
     if not chunk.gpus:  # without a request the variable is unset, and a trial would take any GPU of the node
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    command: Command = pickle.loads(Path(chunk.command).read_bytes())
-    work = Work(chunk, jobs, Path(argv[0]).parent)
+    if ranks.rank():
+        return _follow(command, Follower(trial_settings(chunk), folder))
+    mine = chunk.jobs[int(os.environ["SLURM_ARRAY_TASK_ID"])]
+    jobs = [job for job in mine if record.counted_end(job.folder) is None]
+    turns = Turns(folder) if ranks.world() > 1 else None
+    if not jobs:
+        if turns is not None:
+            turns.over()
+        return 0
+    work = Work(chunk, jobs, folder, turns)
     try:
         return enter(command, work.run)
     except DoorNotReached as error:
@@ -49,6 +56,27 @@ def main(argv: list[str]) -> int:
             record.write_end(job.folder, begin(job.folder), End(record.FAIL, None, str(error)))
         print(error, file=sys.stderr)
         return 1
+
+
+def _follow(command: Command, follower: Follower) -> int:
+    try:
+        return enter(command, follower.run)
+    except DoorNotReached as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def trial_settings(chunk: Chunk) -> LocalSettings:
+    """A job's slots: its processors and GPUs shared out."""
+    at_once = chunk.trials_at_once
+    cpus = int(os.environ.get("SLURM_CPUS_PER_TASK") or 0)
+    cpus = cpus or int(os.environ.get("SLURM_CPUS_ON_NODE") or 1) // ranks.local_world()
+    return LocalSettings(
+        slots=at_once,
+        threads=chunk.threads or max(1, cpus // at_once),
+        gpus_per_trial=max(1, len(visible_gpus()) // at_once),
+        preload=chunk.preload,
+    )
 
 
 def begin(folder: Path) -> int:
@@ -63,8 +91,9 @@ def begin(folder: Path) -> int:
 class Work:
     """The trials of one job, at most ``trials_at_once`` at a time."""
 
-    def __init__(self, chunk: Chunk, jobs: list[Job], folder: Path) -> None:
+    def __init__(self, chunk: Chunk, jobs: list[Job], folder: Path, turns: Turns | None) -> None:
         self.chunk = chunk
+        self.turns = turns  # where the trials are several processes
         self.waiting = list(jobs)
         self.running: dict[int, Job] = {}
         self.folder = folder
@@ -73,15 +102,7 @@ class Work:
 
     def run(self, runner: JobRunner) -> int:
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # the warning goes to every process; only this one heeds it
-        cpus = int(os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE") or 1)
-        at_once = self.chunk.trials_at_once
-        settings = LocalSettings(
-            slots=at_once,
-            threads=self.chunk.threads or max(1, cpus // at_once),
-            gpus_per_trial=max(1, len(visible_gpus()) // at_once),
-            preload=self.chunk.preload,
-        )
-        slots = LocalSlots(settings, n_jobs=None)
+        slots = RankSlots(trial_settings(self.chunk), n_jobs=None)
         slots.start(runner)
         signal.signal(signal.SIGUSR2, self._warned)
         while self.waiting or self.running:
@@ -89,18 +110,25 @@ class Work:
                 self._submit(slots, self.waiting.pop(0))
             for exit_ in slots.wait(timeout_s=1.0):
                 self._conclude(exit_)
+            if any(ranks.hung(job) for job in self.running.values() if self.turns is not None):
+                for exit_ in slots.stop(0.0):
+                    self._conclude(exit_)
             if self._time_is_up:
                 self._time_is_up = False
                 self._requeue(slots)
         slots.close()
+        if self.turns is not None:
+            self.turns.over()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(1 if self.failed else 0)  # what the program does after its sweep isn't a job's to do
 
-    def _submit(self, slots: LocalSlots, job: Job) -> None:
+    def _submit(self, slots: RankSlots, job: Job) -> None:
         attempt = begin(job.folder)
         job = Job(job.number, attempt, job.overrides, job.folder, job.sweep_dir)
         self.running[job.number] = job
+        if self.turns is not None:
+            slots.told = self.turns.begin(job)
         returns = self.chunk.returns
         slots.submit(job, None if returns is None else os.path.join(returns, f"{job.number}.pickle"))
 
@@ -109,14 +137,14 @@ class Work:
         end = record.read_attempt(job.folder, job.attempt).end
         if end is None:
             state = record.LOST if exit_.lost else record.FAIL
-            end = End(state, None, exit_.reason)
+            end = record.rank_failed(job.folder, job.attempt) or End(state, None, exit_.reason)
             record.write_end(job.folder, job.attempt, end)
         self.failed = self.failed or end.state in (record.FAIL, record.LOST)
 
     def _warned(self, *_: object) -> None:
         self._time_is_up = True
 
-    def _requeue(self, slots: LocalSlots) -> None:
+    def _requeue(self, slots: RankSlots) -> None:
         """Time is nearly up: stop the trials and go on in a fresh allocation, at most ``max_num_timeout`` times."""
         job_id = os.environ["SLURM_JOB_ID"]
         timeouts = self.folder / f"{job_id}.timeouts"
