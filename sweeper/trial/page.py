@@ -6,8 +6,8 @@ import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from sweeper.trial.verdict_lines import headline
 from sweeper.trial.verdict import FAIL, NOT_APPLICABLE, PASS, Report, Verdict
+from sweeper.trial.verdict_lines import headline
 
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }

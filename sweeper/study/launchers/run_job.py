@@ -92,11 +92,14 @@ def _split(config: DictConfig) -> tuple[DictConfig, DictConfig]:
 
     As with Hydra its parent stays the whole config, so that `${hydra:…}` sees interpolations into the app's part.
     """
-    task = _copy(config)
-    with read_write(task), open_dict(task):
-        del task["hydra"]
+    nodes = config.__dict__["_content"]
+    config.__dict__["_content"] = {key: node for key, node in nodes.items() if key != "hydra"}
+    try:
+        task = _copy(config)
+    finally:
+        config.__dict__["_content"] = nodes
     hydra = DictConfig({})
-    hydra.__dict__["_content"]["hydra"] = config._get_node("hydra")
+    hydra.__dict__["_content"]["hydra"] = nodes["hydra"]
     return task, hydra
 
 
