@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import start
+from tests.conftest import both_start_methods, processes_with, start
 from tests.study.test_failures import study
 
 APP = "peer/sphere.py"
@@ -190,3 +190,15 @@ def test_a_config_that_lists_only_the_peers_keys_is_completed(run, tmp_path):
     done = run("toy.py", "-m", "--config-dir", "conf", "hydra/sweeper=mine", "hydra.sweep.dir=s", "+tracking=null")
     assert done.code == 0, done
     assert len(study(tmp_path / "s").trials) == 4
+
+
+@both_start_methods
+def test_data_loaders_with_workers(run, tmp_path, method):
+    done = run(
+        *("loader.py", "-m", "hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweeper.tracking=null"),
+        *("hydra.sweep.dir=s", "lr=0.05,0.1,0.2", f"hydra.launcher.start_method={method}"),
+    )
+    assert done.code == 0, done
+    values = {t.params["lr"]: t.value for t in study(tmp_path / "s").trials}
+    assert values[0.2] < values[0.1] < values[0.05] < 14  # the variance of the targets
+    assert processes_with(str(tmp_path)) == []
