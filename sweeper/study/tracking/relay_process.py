@@ -96,7 +96,7 @@ class RelayProcess:
             self.poll(say)
             if not told and time.monotonic() - started > 5:
                 told = True
-                say(f"tracking: MLflow has {self._progress or '0'} runs, waiting for the rest")
+                say(f"tracking: MLflow has {self._progress or '0'} runs, finishing")
             time.sleep(0.02)
         self.poll(say)
         with suppress(BrokenPipeError):
