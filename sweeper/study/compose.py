@@ -14,7 +14,10 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_d
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+
+
+_JobKeys = tuple[int, str] | None  # a job's number and the sweep's folder
 
 
 class Composer:
@@ -23,6 +26,7 @@ class Composer:
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self.loader = loader
         self.master = master
+        self._given: list[str] = OmegaConf.to_container(master.hydra.overrides.hydra)  # type: ignore[assignment]
         self._parser = OverridesParser.create(config_loader=loader)
         self.parse = lru_cache(maxsize=4096)(self._parse)
         self._is_group = lru_cache(maxsize=None)(lambda key: bool(loader.get_group_options(key)))
@@ -38,7 +42,7 @@ class Composer:
         """True if ``key`` (with or without ``+`` and ``@package``) names a config group."""
         return self._is_group(key.lstrip("+").partition("@")[0])
 
-    def compose(self, overrides: Sequence[str]) -> DictConfig:
+    def compose(self, overrides: Sequence[str], job: _JobKeys = None) -> DictConfig:
         """The config of a trial. The object is kept: the next call of the same shape writes into it."""
         self.latest = None
         parsed = [self.parse(text) for text in overrides]
@@ -51,7 +55,7 @@ class Composer:
             cfg = self.loader.load_sweep_config(self.master, [str(o.input_line) for o in shape])
             self._shapes[key] = cfg
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        self._name(cfg, overrides, parsed)
+        self._name(cfg, parsed, job)
         return cfg
 
     def _only_sets_a_value(self, override: Override) -> bool:
@@ -64,19 +68,32 @@ class Composer:
             and override.key_or_group != "hydra"
         )
 
-    def _name(self, cfg: DictConfig, overrides: Sequence[str], parsed: Sequence[Override]) -> None:
-        """Set what Hydra derives from the list of overrides."""
-        style = cfg.hydra.job.config.override_dirname
+    def _name(self, cfg: DictConfig, parsed: Sequence[Override], job: _JobKeys) -> None:
+        """Set what Hydra derives from the list of overrides and from the job's number, each only if it differs."""
+        hydra: Any = cfg._get_node("hydra")
         task = [o for o in parsed if not o.is_hydra_override()]
-        with read_write(cfg.hydra), open_dict(cfg.hydra):
-            cfg.hydra.overrides.task = [str(o.input_line) for o in task]
-            cfg.hydra.overrides.hydra = [
-                *OmegaConf.to_container(self.master.hydra.overrides.hydra),  # type: ignore[misc]
-                *(str(o.input_line) for o in parsed if o.is_hydra_override()),
-            ]
-            cfg.hydra.job.override_dirname = get_overrides_dirname(
+        ours = [str(o.input_line) for o in parsed if o.is_hydra_override()]
+        with read_write(hydra), open_dict(hydra):  # takes a millisecond, so once
+            style, lists, of_job = hydra.job.config.override_dirname, hydra.overrides, hydra.job
+            _fill(lists.task, [str(o.input_line) for o in task])
+            _fill(lists.hydra, [*self._given, *ours])
+            of_job.override_dirname = get_overrides_dirname(
                 overrides=task, kv_sep=style.kv_sep, item_sep=style.item_sep, exclude_keys=style.exclude_keys
             )
+            if job is not None:
+                of_job.id, of_job.num = str(job[0]), job[0]
+                if hydra.sweep._get_node("dir")._value() != job[1]:
+                    hydra.sweep.dir = job[1]
+
+
+def _fill(node: ListConfig, texts: list[str]) -> None:
+    """Make a list hold ``texts``, touching only those that differ."""
+    if len(node) != len(texts):
+        node._set_value(texts)
+        return
+    for i, text in enumerate(texts):
+        if node[i] != text:
+            node[i] = text
 
 
 def job_config(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> DictConfig:
@@ -84,11 +101,7 @@ def job_config(composer: Composer, overrides: Sequence[str], number: int, sweep_
     asked = (tuple(overrides), number, sweep_dir)
     if composer.latest is not None and composer.latest[:3] == asked:  # a fork finds it as its nursery left it
         return composer.latest[3]
-    cfg = composer.compose(overrides)
-    with read_write(cfg.hydra), open_dict(cfg.hydra):
-        cfg.hydra.sweep.dir = sweep_dir
-        cfg.hydra.job.id = str(number)
-        cfg.hydra.job.num = number
+    cfg = composer.compose(overrides, (number, sweep_dir))
     composer.latest = (*asked, cfg)
     return cfg
 

@@ -15,6 +15,7 @@ from sweeper.study.tracking.record import Study, Trial, Trials, read_results, re
 from sweeper.study.tracking.runs import NOTE, RUNNING, TRIAL, Run, study_run, trial_run
 
 PROGRESS_S = 0.5
+YOUNG_S = 2.0  # a trial that ends within it comes to the store once, whole, which costs half as much
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -86,6 +87,8 @@ class Mirror:
             run = trial_run(self.study, trial, self.parent_id, live=live)
             if run is not None and number not in self.refused:
                 known = number in self.runs
+                if live and not known and run.status == RUNNING and abs(time.time() - run.start_ms / 1000) < YOUNG_S:
+                    return
                 self.measured |= {metric.key for metric in run.metrics}
                 self.runs[number] = self._bring(run, self.runs.get(number), trial.folder)
                 if not known:
