@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,3 +84,21 @@ def command_line(**overrides: object) -> str:
         if i > 0 and a.partition("=")[0] not in given and last[a.partition("=")[0]] == i
     ]
     return shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())])
+
+
+def rerun_command(overrides: Sequence[str]) -> str:
+    """The command that runs one trial alone: the config that this command names, with the trial's ``overrides``."""
+    kept, swept, words = [], False, iter(sys.argv[1:])
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        swept |= flag in ("-m", "--multirun")
+        if flag in _CONFIG_FLAGS:
+            kept += [word] if equals else [word, next(words, "")]
+        elif flag.lstrip("+~").startswith(("hydra.", "hydra/")) and not re.match(_OF_SWEEPS, flag.lstrip("+~")):
+            kept.append(word)
+    mode = [] if swept else ["hydra.mode=RUN"]  # without -m it was the config that asked for a sweep
+    return shlex.join([*program(), *kept, *mode, *overrides])
+
+
+_CONFIG_FLAGS = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
+_OF_SWEEPS = r"hydra[./](sweep|sweeper|launcher|mode)\b"

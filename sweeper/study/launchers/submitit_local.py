@@ -9,14 +9,19 @@ from sweeper.errors import ConfigError, nearest
 from sweeper.study.launchers.local import LocalSettings, read_local_settings
 
 _SAME = {"timeout_min": "timeout_min", "mem_gb": "mem_gb", "cpus_per_task": "threads"}
-_ONE = ("nodes", "tasks_per_node", "gpus_per_node")  # 1 is what a local trial has
+_ONE = ("nodes", "tasks_per_node")  # 1 is what a local trial has
 _NOWHERE = ("submitit_folder", "name", "stderr_to_stdout")  # what a trial prints is in its own folder
 
 
-def read_submitit_local(keys: Mapping[str, Any]) -> LocalSettings:
-    """The keys translated; ConfigError for one that is unknown, or would have no effect here."""
+def read_submitit_local(keys: Mapping[str, Any], job_name: str | None = None) -> LocalSettings:
+    """The keys translated; ConfigError for one that is unknown, or would have no effect here.
+
+    The peer's own defaults, written out as many configs do, ask for nothing: they are dropped.
+    """
     ours: dict[str, Any] = {}
     for key, value in keys.items():
+        if (key == "name" and value == job_name) or (key == "submitit_folder" and str(value).endswith("/.submitit/%j")):
+            continue
         if key in _SAME:
             ours[_SAME[key]] = value
         elif key in _ONE:
@@ -24,6 +29,8 @@ def read_submitit_local(keys: Mapping[str, Any]) -> LocalSettings:
                 raise ConfigError(
                     f"hydra.launcher.{key} must be 1 on this machine, got {value!r}; use hydra/launcher=slurm"
                 )
+        elif key == "gpus_per_node":
+            ours["gpus_per_trial"] = value or 1
         elif key in _NOWHERE:
             if value not in (None, False):
                 raise ConfigError(
@@ -33,6 +40,6 @@ def read_submitit_local(keys: Mapping[str, Any]) -> LocalSettings:
         elif key in LocalSettings.__dataclass_fields__:
             ours[key] = value
         else:
-            known = (*_SAME, *_ONE, *LocalSettings.__dataclass_fields__)
+            known = (*_SAME, *_ONE, "gpus_per_node", *LocalSettings.__dataclass_fields__)
             raise ConfigError(f"hydra.launcher.{key} must be a key of submitit_local{nearest(key, known)}; remove it")
     return read_local_settings(ours)

@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeper.errors import ConfigError
-from sweeper.study.search.parameter import Parameter, Value, text_of
+from sweeper.study.search.parameter import Parameter, Value, choice_text
 from sweeper.study.search.samplers import PlannedSampler
 from sweeper.study.search.space import Point, SearchSpace
 from sweeper.study.settings import Settings
@@ -141,13 +141,33 @@ class Asker:
         point = self.space.walk(pick)
         extra: Point = {}
         if self._extend is not None:
-            before = set(trial.params)
-            self._extend(self.config, trial)
-            extra = {k: v for k, v in trial.params.items() if k not in before}
+            extra = self._suggest_more(trial)
         return self._asked(trial.number, point, extra)
 
+    def _suggest_more(self, trial: Trial) -> Point:
+        """What ``custom_search_space`` suggests; it finds what is fixed among the trial's user attributes."""
+        fixed = [self.space.composer.parse(text) for text in self.space.fixed]
+        values = {o.get_key_element(): o.get_value_string() for o in fixed if not o.is_delete()}
+        for key, value in values.items():
+            trial.set_user_attr(key, value)
+        before, name = set(trial.params), self.settings.custom_search_space
+        try:
+            self._extend(self.config, trial)
+        except Exception as error:
+            raise ConfigError(
+                f"hydra.sweeper.custom_search_space must suggest parameters, got from {name}: "
+                f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; HYDRA_FULL_ERROR=1 shows where"
+            ) from error
+        if both := [key for key in trial.params if key in values]:
+            raise ConfigError(
+                f"{both[0]} must be fixed or suggested by hydra.sweeper.custom_search_space={name}, got both: "
+                f"{both[0]}={values[both[0]]}; leave one out, or have it look in trial.user_attrs"
+            )
+        return {k: v for k, v in trial.params.items() if k not in before}
+
     def _asked(self, number: int, point: Point, extra: Point | None = None) -> Asked:
-        overrides = self.space.overrides(point) + [f"{k}={text_of(v)}" for k, v in (extra or {}).items()]
+        parse = self.space.composer.parse
+        overrides = self.space.overrides(point) + [f"{k}={choice_text(v, parse)}" for k, v in (extra or {}).items()]
         if self.settings.repeats > 1 and self._seed is not None:
             overrides.append(f"seed={self._seed + number % self.settings.repeats}")
         return Asked(number, {**point, **(extra or {})}, overrides)

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Transformer
+from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep, Transformer
 from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
@@ -115,26 +115,31 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
         raise ConfigError(f"{key} ({source}) must have at least one choice, got {written!r}; write choice(a, b)")
     written_as: dict[str, Any] = {}
     for x in elements:
-        written_as[_choice_text(x, parse)] = Transformer.encode(x)
+        written_as[choice_text(x, parse)] = Transformer.encode(x)
     texts = sorted(written_as) if "shuffle" in written else list(written_as)
     if len(texts) < len(elements):
         raise ConfigError(f"{key} ({source}) must have different choices, got {written!r}; remove the repeated one")
     return Parameter(key, CategoricalDistribution([written_as[t] for t in texts]), written, source, tuple(texts))
 
 
-def _choice_text(choice: Any, parse: Callable[[str], Override]) -> str:
+def choice_text(choice: Any, parse: Callable[[str], Override]) -> str:
     """How a choice is written after ``key=``.
 
     A quoted list or mapping, ``choice("[64, 32]", "[64]")``, is that list: hydra-optuna-sweeper takes no other
-    form, so this is how its users write one.
+    form, so this is how its users write one. Other text is quoted where Hydra would read it as something else.
     """
-    if isinstance(choice, bool):
-        return text_of(choice)
-    if isinstance(choice, str) and choice.startswith(("[", "{")):
+    if not isinstance(choice, str):
+        return text_of(choice) if isinstance(choice, (bool, int, float, type(None))) else str(Transformer.str(choice))
+    if choice.startswith(("[", "{")):
         with suppress(HydraException):
             if isinstance(parse(f"key={choice}").value(), (list, dict)):
                 return choice
-    return str(Transformer.str(choice))
+    text = str(Transformer.str(choice))
+    with suppress(HydraException):
+        read = parse(f"key={text}")
+        if not read.is_sweep_override() and (read.value() == choice or not isinstance(read.value(), str)):
+            return text
+    return QuotedString(choice, Quote.single).with_quotes()
 
 
 def _interval(key: str, sweep: IntervalSweep, written: str, source: str) -> BaseDistribution:

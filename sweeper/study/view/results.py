@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End, attempts, read_attempt, replace
-from sweeper.study.provenance import command_line, program
+from sweeper.study.provenance import command_line, rerun_command
 from sweeper.study.search.ask import FOLDER, OVERRIDES, RETRIES
 from sweeper.study.search.samplers import pareto_or_best
 from sweeper.study.study_folder import RESULTS, StudyFolder
@@ -122,7 +121,7 @@ class Results:
             "metrics": self._last_metrics(number),
             "folder": self._folder(number),
             "mlflow_run_id": self._runs.get(number),
-            "command": shlex.join([*program(), *self._overrides[number]]) if number in self._overrides else None,
+            "command": rerun_command(self._overrides[number]) if number in self._overrides else None,
         }
 
     def _last_metrics(self, number: int) -> dict[str, float]:

@@ -1,10 +1,12 @@
-"""Two more words for Hydra's command line: ``uniform(low, high)`` and ``loguniform(low, high)``.
+"""Two more words for Hydra's command line, ``uniform(low, high)`` and ``loguniform(low, high)``; null in ``choice``.
 
 Hydra checks their arguments against the annotations at run time, so these must be real types here.
 """
 
+import inspect
+
 from hydra.core.override_parser import overrides_parser
-from hydra.core.override_parser.types import IntervalSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep
 from omegaconf import OmegaConf
 
 
@@ -18,8 +20,13 @@ def loguniform(low: int | float, high: int | float) -> IntervalSweep:
     return IntervalSweep(start=float(low), end=float(high), tags={"log"})
 
 
+def choice(*args: str | int | float | bool | dict | list | ChoiceSweep | None) -> ChoiceSweep:
+    """What Hydra's own ``choice`` takes, and null, which Hydra knows in ``key=null,1`` alone."""
+    raise NotImplementedError("only its signature is used")
+
+
 def extend_grammar() -> None:
-    """Teach every parser that Hydra makes from now on the two words; Hydra has no hook for it."""
+    """Teach every parser that Hydra makes from now on these words; Hydra has no hook for it."""
     plain = overrides_parser.create_functions
     if getattr(plain, "knows_uniform", False):
         return
@@ -28,6 +35,7 @@ def extend_grammar() -> None:
         functions = plain()
         functions.register(name="uniform", func=uniform)
         functions.register(name="loguniform", func=loguniform)
+        functions.definitions["choice"] = inspect.signature(choice)
         return functions
 
     create_functions.knows_uniform = True  # type: ignore[attr-defined]

@@ -36,7 +36,7 @@ class SubmititLocalLauncher(LocalLauncher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from sweeper.study.launchers.submitit_local import read_submitit_local
 
-        settings = read_submitit_local(self.keys)
+        settings = read_submitit_local(self.keys, config.hydra.job.name)
         self.keys = {}
         super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
         self.settings = settings

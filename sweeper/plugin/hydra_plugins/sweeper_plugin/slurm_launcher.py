@@ -11,6 +11,8 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from .local_launcher import SubmititLocalLauncher
+
 
 class SlurmLauncher(Launcher):
     """Trials as jobs of a SLURM cluster, by hydra-submitit-launcher's keys."""
@@ -36,10 +38,12 @@ class SlurmLauncher(Launcher):
 PEER = "hydra_plugins.hydra_submitit_launcher"
 
 if PEER not in sys.modules and importlib.util.find_spec(PEER) is None:
-    # for configs that hard-code hydra-submitit-launcher's ``_target_``; that package is not needed
+    # for configs that hard-code hydra-submitit-launcher's ``_target_``s; that package is not needed
     _at_peers_path = type("SlurmLauncher", (SlurmLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
+    _local_at_peers_path = type("LocalLauncher", (SubmititLocalLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
     _stand_in = ModuleType(f"{PEER}.submitit_launcher")
     _stand_in.SlurmLauncher = _at_peers_path
+    _stand_in.LocalLauncher = _local_at_peers_path
     sys.modules[PEER] = ModuleType(PEER)
     sys.modules[PEER].submitit_launcher = _stand_in
     sys.modules[_stand_in.__name__] = _stand_in
