@@ -47,6 +47,7 @@ def report(*, step: int, **metrics: float) -> None:
     Values are numbers or anything that ``float`` takes (a 0-d tensor, a numpy scalar).
     Raises :class:`Pruned` if the study has asked this trial to stop, TypeError for what is no number.
     """
+    global _interrupted
     attempt = _current or _open_alone()
     values = {}
     for name, value in metrics.items():
@@ -59,6 +60,7 @@ def report(*, step: int, **metrics: float) -> None:
     if reason is not None:
         raise Pruned(reason)
     if attempt.superseded:
+        _interrupted = True  # Lightning turns a KeyboardInterrupt into sys.exit(1)
         raise Superseded(f"attempt {attempt.number + 1} took its place")
 
 
