@@ -16,7 +16,6 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
-
 _JobKeys = tuple[int, str] | None  # a job's number and the sweep's folder
 
 

@@ -8,9 +8,25 @@ from typing import Any
 
 import hydra.utils
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 
 from sweeper.errors import ConfigError, nearest
+
+
+@functools.cache
+def _callable(path: str) -> functools.partial[Any]:
+    """What a dotted path names, or InstantiationException; a fork finds what its parent has looked up."""
+    found: functools.partial[Any] = hydra.utils.instantiate({"_target_": path, "_partial_": True})
+    return found
+
+
+def _calls_nothing_else(value: Any, *, top: bool = True) -> bool:
+    """Whether a node has no key of Hydra's but its own ``_target_``, at any depth."""
+    if isinstance(value, dict):
+        ours = {"_target_"} if top else set()
+        hydras = {key for key in value if isinstance(key, str) and key.startswith("_") and key.endswith("_")}
+        return hydras <= ours and all(_calls_nothing_else(v, top=False) for v in value.values())
+    return not isinstance(value, list) or all(_calls_nothing_else(v, top=False) for v in value)
 
 
 def target(node: DictConfig, key: str) -> functools.partial[Any]:
@@ -21,7 +37,15 @@ def target(node: DictConfig, key: str) -> functools.partial[Any]:
     if not isinstance(node, DictConfig) or node.get("_target_") is None:
         raise ConfigError(f"{key}._target_ must name a class or function, got {node}; choose a file of conf/{key}")
     try:
-        bound = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
+        values: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+        if _calls_nothing_else(values):  # the callable is Hydra's to find and to allow; once is enough
+            path = values.pop("_target_")
+            bound = functools.partial(_callable(path), **values)
+        else:
+            bound = hydra.utils.instantiate(node, _partial_=True, _convert_="all")
+    except MissingMandatoryValue:
+        name = min(OmegaConf.missing_keys(node))
+        raise ConfigError(f"{key}.{name} must be set, got ???; try {key}.{name}=…") from None
     except InstantiationException as error:
         reason = " ".join(str(error.__cause__ or error).split())
         raise ConfigError(f"{key}._target_ must be importable, got {node._target_}: {reason}") from error

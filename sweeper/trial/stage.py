@@ -32,5 +32,7 @@ def build(cfg: DictConfig) -> None:
 def preload(cfg: DictConfig) -> None:
     """Do once what trials of this config would each do, import and read data; a parent calls it to fork."""
     cfg = without_space(cfg)
-    target(cfg.stage, "stage")
+    for part in ("stage", "model", "optimizer"):
+        if part in cfg:
+            target(cfg[part], part)
     load(cfg.data)
