@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,80 @@ from sweeper.errors import ConfigError
 Array = npt.NDArray[Any]
 
 
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its name, and its categories in order if it holds words instead of numbers."""
+
+    name: str
+    categories: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something of a person's data that can't be used as it is: where (a name), what, and in which words.
+
+    ``example`` is the row it has among the examples, None where it could not become one.
+    """
+
+    where: str
+    issue: str
+    detail: str
+    example: int | None = None
+    split: str | None = None
+    label: str | None = None
+
+
 @dataclass(frozen=True)
 class Examples:
     """All examples of a source, as it has them.
 
-    ``inputs``: (examples, \\*shape); floats are standardised later, integers (tokens) are left alone.
+    ``inputs``: (examples, \\*shape); floats and pixels (uint8) are standardised later, other integers (tokens)
+    are left alone.
     ``targets``: (examples,); class numbers from 0, or for regression values in their own unit.
     ``classes``: a name for each class, None for regression.
+    ``names``: (examples,) what a person calls each, a path or a row; its number if None.
+    ``columns``: of a table, whose inputs (examples, columns) are numbers, numbers of categories, or NaN (missing).
+    ``split``: (examples,) places in ``SPLITS``, where the source itself says what is for what.
+    ``groups``: (examples,) numbers of what must stay on one side of a split, such as a patient.
+    ``problems``: what is wrong with some of it; training refuses these, ``stage=inspect`` shows them.
+    ``facts``: columns (examples,) that are known of each example beside its inputs, such as a file's size.
     """
 
     name: str
     inputs: Array
     targets: Array
     classes: tuple[str, ...] | None = None
+    names: Array | None = None
+    columns: tuple[Column, ...] | None = None
+    split: Array | None = None
+    groups: Array | None = None
+    problems: tuple[Problem, ...] = ()
+    facts: Mapping[str, Array] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def name_of(self, example: int) -> str:
+        """What a person calls an example."""
+        return str(example if self.names is None else self.names[example])
+
+    def only(self, kept: Array) -> Examples:
+        """These examples alone, in this order, ``kept`` being indices; problems of the others are dropped."""
+        place = {int(old): new for new, old in enumerate(kept)}
+        problems = [p for p in self.problems if p.example is None or p.example in place]
+        return replace(
+            self,
+            inputs=self.inputs[kept],
+            targets=self.targets[kept],
+            names=np.asarray(kept) if self.names is None else self.names[kept],
+            split=None if self.split is None else self.split[kept],
+            groups=None if self.groups is None else self.groups[kept],
+            problems=tuple(p if p.example is None else replace(p, example=place[p.example]) for p in problems),
+            facts={name: values[kept] for name, values in self.facts.items()},
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +147,9 @@ def check(examples: Examples) -> None:
         )
     if inputs.ndim < 2 or 0 in inputs.shape:
         raise ConfigError(f"{name} must have inputs (examples, features …), got shape {inputs.shape}")
-    if inputs.dtype.kind == "f" and not (finite := np.isfinite(inputs)).all():
+    if examples.problems:
+        raise ConfigError(_first_problem(examples))
+    if examples.columns is None and inputs.dtype.kind == "f" and not (finite := np.isfinite(inputs)).all():
         rows = np.flatnonzero(~finite.reshape(len(inputs), -1).all(axis=1))
         raise ConfigError(
             f"{name} must have finite features, got NaN or infinity in {len(rows)} of {len(inputs)} examples "
@@ -95,6 +159,15 @@ def check(examples: Examples) -> None:
         _check_values(name, targets)
     else:
         _check_classes(name, targets, len(examples.classes))
+
+
+def _first_problem(examples: Examples) -> str:
+    first, others = examples.problems[0], len(examples.problems) - 1
+    more = f" and {others} more like it or worse" if others else ""
+    return (
+        f"data={examples.name} must be readable as a whole, got {first.issue} in {first.where}{more} ({first.detail}); "
+        "repair it, or list it in a file for data.exclude, as stage=inspect inspect.exclude=exclude.txt does"
+    )
 
 
 def _check_values(name: str, targets: Array) -> None:
