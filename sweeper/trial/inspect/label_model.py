@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ Ints = npt.NDArray[np.int64]
 FOLDS = 5
 WAVES = 512  # random features: the kernel's error falls as 1 / sqrt(WAVES)
 RIDGES = (1e-5, 1e-4, 1e-3, 1e-2)  # penalty a training example; the best out of fold is taken
+LEAST_SKILL = 0.25  # of the way from chance to perfection
 ROWS = 4096
 
 
@@ -23,13 +24,19 @@ class Guesses:
 
     ``score``: how likely the label is wrong, in [0, 1]: one for ranking. ``wrong``: those for which the model is
     as sure of another class as it is, on average, of that class's own examples (Northcutt et al. 2021).
-    ``skill``: accuracy, or R².
+    ``skill``: accuracy, or R²; ``chance``: that of the commonest class, or of the mean. Without skill none is wrong.
     """
 
     guess: Doubles | Ints
     score: Doubles
     wrong: npt.NDArray[np.bool_]
     skill: float
+    chance: float
+
+    @property
+    def skilled(self) -> bool:
+        """Whether the model knows enough for its doubts to mean something."""
+        return self.skill >= self.chance + LEAST_SKILL * (1 - self.chance)
 
 
 def guess_labels(features: Floats, targets: Ints | Doubles, classes: int | None, groups: Ints) -> Guesses:
@@ -48,8 +55,10 @@ def guess_labels(features: Floats, targets: Ints | Doubles, classes: int | None,
         wanted = np.eye(classes)[targets]
     outputs = _out_of_fold(_waves(features, rng), wanted, fold)
     if classes is None:
-        return _judge_values(outputs[:, 0] * spread + middle, np.asarray(targets, np.float64))
-    return _judge_classes(outputs, np.asarray(targets, np.int64))
+        judged = _judge_values(outputs[:, 0] * spread + middle, np.asarray(targets, np.float64))
+    else:
+        judged = _judge_classes(outputs, np.asarray(targets, np.int64))
+    return judged if judged.skilled else replace(judged, wrong=np.zeros(len(targets), bool))
 
 
 def _waves(features: Floats, rng: np.random.Generator) -> Floats:
@@ -108,6 +117,7 @@ def _judge_classes(outputs: Doubles, targets: Ints) -> Guesses:
         score=np.clip((against - own + 1) / 2, 0, 1),
         wrong=wrong,
         skill=float((own > against).mean()),
+        chance=float(counts.max() / len(targets)),
     )
 
 
@@ -121,4 +131,5 @@ def _judge_values(guess: Doubles, targets: Doubles) -> Guesses:
         score=unusual / (unusual + 4),  # one half at four deviations
         wrong=unusual > 8,  # one in 10^15 of a normal distribution; heavy tails have more
         skill=1 - float(np.square(targets - guess).mean()) / variance,
+        chance=0.0,
     )

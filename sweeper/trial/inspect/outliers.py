@@ -53,9 +53,11 @@ def robust_of(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """The same, without the logarithm."""
     known = numbers[np.isfinite(numbers)]
     low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
-    if high == low:
+    # half the standard deviation at least: quartiles say nothing where most values are one, as a darkest pixel is
+    spread = max((high - low) / 1.349, float(known.std()) / 2)
+    if spread == 0:
         return np.zeros(len(numbers))
-    deviations = (numbers - middle) / ((high - low) / 1.349)
+    deviations = (numbers - middle) / spread
     return np.asarray(np.nan_to_num(deviations, nan=0.0, posinf=1e9, neginf=-1e9), np.float64)
 
 

@@ -189,6 +189,9 @@ def labels_likely(found: Inspected) -> Verdict:
     if found.guesses is None:
         return _skip("labels_likely", 3, "needs 50 examples with usable targets that differ")
     guesses = found.guesses
+    if not guesses.skilled:
+        words = f"a simple model guesses them hardly better ({guesses.skill:.2f}) than chance ({guesses.chance:.2f})"
+        return _skip("labels_likely", 3, words)
     order = np.argsort(-guesses.score, kind="stable")
     marked = order[guesses.wrong[order]]
     share = len(marked) / max(len(order), 1)
