@@ -44,10 +44,9 @@ def main() -> int:
     finally:
         if args.folder is None:
             shutil.rmtree(folder, ignore_errors=True)
-    text = "\n".join(
-        [f"{machine()}\n", "| measured | wall | CPU | peak memory | required |", "|---|---|---|---|---|", *rows]
-    )
-    text += f"\n\nOf {len(planted)} planted near duplicates {found[0]:.1%} were found; {found[1]:.1%} of those found were planted.\n"
+    head = ["| measured | wall | CPU | peak memory | required |", "|---|---|---|---|---|"]
+    said = f"{found[0]:.1%} of {len(planted)} planted near duplicates were found; {found[1]:.1%} of those found are."
+    text = "\n".join([f"{machine()}\n", *head, *rows, "", said, ""])
     print(text)
     if args.write:
         before, _, rest = DOCS.read_text(encoding="utf-8").partition(BEGIN)
@@ -151,7 +150,7 @@ def machine() -> str:
     cores = len(os.sched_getaffinity(0))
     load = os.getloadavg()[0]
     return (
-        f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, load {load:.2f} at the end, Python {platform.python_version()}"
+        f"{datetime.now(UTC):%Y-%m-%d}, {cores} cores, load {load:.1f} at the end, Python {platform.python_version()}"
     )
 
 
