@@ -246,6 +246,10 @@ class Attempt:
         """Name a file in the folder (relative path) that belongs to the record."""
         self._say("artifact", path=path)
 
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Name what the trial is or found, in words."""
+        self._say("tags", values=dict(values))
+
     def end(self, state: str, values: Sequence[float] | None = None, reason: str | None = None) -> None:
         self._say("end", state=state, values=list(values) if values is not None else None, reason=reason)
         os.fsync(self._fd)

@@ -24,6 +24,7 @@ from sweeper.study.launchers import Slots
 from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.loop import Loop, SweepStopped
 from sweeper.study.provenance import Provenance, command_line
+from sweeper.study.recipe import mind_checks
 from sweeper.study.search.parameter import Parameter, parameter
 from sweeper.study.search.pruners import make_pruner
 from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler
@@ -61,6 +62,8 @@ class Sweep:
         """Run it; SystemExit with 1 if a trial failed, 130 if it was interrupted."""
         s = self.settings
         found = self.space.survey()
+        if order() is None:
+            mind_checks(self.composer, self.space.examples, self.space.fixed)
         pruner = make_pruner(s.pruner)
         if isinstance(self.slots, BatchSlots) and s.pruner is not None:
             raise ConfigError(

@@ -70,6 +70,11 @@ def artifact(path: str | os.PathLike[str]) -> None:
     attempt.artifact(os.path.relpath(path, attempt.folder))
 
 
+def tag(**tags: str) -> None:
+    """Say in words what the trial is or found; MLflow has them as tags."""
+    (_current or _open_alone()).tags({name: str(value) for name, value in tags.items()})
+
+
 def on_interrupt(number: int, frame: object) -> None:
     """The SIGINT handler of a trial's process: however the trial ends from here on, it was stopped.
 

@@ -49,6 +49,7 @@ class Seen:
     last_step: int = 0
     reached: dict[str, int] = field(default_factory=dict)  # the last step of each metric
     last_time: float = 0.0
+    tags: dict[str, str] = field(default_factory=dict)
     end: End | None = None
     log_tail: str = ""  # of a failed one
 
@@ -64,6 +65,8 @@ class Seen:
                     step = event.get("step", 0)
                     self.last_step = max(self.last_step, step)
                     self.reached |= {key: max(self.reached.get(key, step), step) for key in event.get("values") or {}}
+                case "tags":
+                    self.tags |= event.get("values") or {}
                 case "end" if self.end is None and "state" in event and "time" in event:
                     self.end = as_end(event)
             if self.count > self.relayed:

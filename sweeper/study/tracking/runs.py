@@ -85,6 +85,7 @@ def trial_run(study: Study, trial: Trial, parent: str | None, *, live: bool) -> 
         status=STATUS[end.state if end else RUNNING],
         end_ms=_ms(end.time) if end else None,
         tags={
+            **{mlflow_key(key): str(text)[:TAG_CHARS] for _, seen in attempts for key, text in seen.tags.items()},
             **_origin(study, told.get("commit")),
             **_present({PARENT: parent, TRIAL: trial.number, "slurm_job_id": jobs[-1] if jobs else None}),
             **_state(end, trial.folder),

@@ -97,6 +97,11 @@ class Regularizers:
         self._on_data = [(key, r) for key, r in self.named.items() if isinstance(r, ActsOnData)]
         self._generators: dict[str, torch.Generator] = {}
 
+    @property
+    def acts_on_data(self) -> bool:
+        """True if training batches are changed."""
+        return bool(self._on_data)
+
     def epoch_began(self, seed: int, epoch: int, device: torch.device) -> None:
         """Give each its own random numbers for this epoch, whatever the others draw."""
         for key, _ in self._on_data:

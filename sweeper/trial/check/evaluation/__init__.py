@@ -1,0 +1,1 @@
+"""Evaluation: its mode, its weighting, its metric, and what it leaves behind."""

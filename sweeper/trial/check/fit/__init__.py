@@ -1,0 +1,1 @@
+"""Short trainings: one batch overfitted, inputs against none, more capacity."""

@@ -1,0 +1,45 @@
+"""Batch norm whose running averages arrive."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+PASSES = 300  # with the slowest momentum in use, 0.01, 5 % of the start are left
+GAP = 0.25  # of the spread of the outputs
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class TrainEvalGap(Check):
+    """On the batch that its running averages were taken over, a norm does the same in both modes."""
+
+    name, rank, tip = "train_eval_gap", 40, 10
+    hypothesis = "Running averages of batch norm reach the statistics that they stand for."
+    advice = "use momentum=0.1; it is the weight of the new batch, not of the old average"
+    needs = ("model_runs", "batch_statistics", "independent_examples")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Outputs in both modes after 300 forward passes in training mode without a change of weights."""
+        norms = [m for m in subject.model.modules() if isinstance(m, NORMS) and m.track_running_stats]
+        if not norms:
+            raise NotApplicable("the model has no batch norm")
+        if len(subject.batch) < 8:
+            raise NotApplicable("the batch has fewer than 8 examples")
+        for module in subject.model.modules():
+            if isinstance(module, nn.modules.dropout._DropoutNd):
+                module.p = 0.0
+        batch = subject.batch.first(64)
+        with torch.no_grad():
+            for _ in range(PASSES):
+                trained = subject.outputs(batch.inputs, training=True)
+            evaluated = subject.outputs(batch.inputs)
+        spread = float((trained - trained.mean(0)).square().mean().sqrt())
+        gap = float((trained - evaluated).square().mean().sqrt()) / max(spread, 1e-12)
+        return self.judged(
+            gap <= GAP, f"outputs in evaluation differ from those in training by {gap:.2g} of their spread, "
+            f"{len(norms)} norms with momentum {norms[0].momentum}",
+            expected=f"at most {GAP:g}", measured={"gap": gap},
+        )  # fmt: skip

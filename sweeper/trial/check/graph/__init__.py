@@ -1,0 +1,1 @@
+"""What depends on what: examples on each other, outputs on inputs, gradients on parameters."""

@@ -1,0 +1,86 @@
+"""Every part of the input has an effect."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sweeper.trial.check.batches import main, replace, tensors
+from sweeper.trial.check.pictures import Picture, heatmap
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+DRAWS = 4  # of noise: a path that rectifiers close in one is open in another
+BORDER = 0.05  # of the pixels: strided windows may leave out the last rows and columns
+
+
+class InputUsed(Check):
+    """The gradient with respect to each input feature is not zero, at inputs that noise has shaken (recipe tip 19)."""
+
+    name, rank, tip = "input_used", 100, 19
+    hypothesis = "The outputs depend on every part of the input."
+    advice = "look for a slice, an index or a shape in forward that drops these features"
+    needs = ("model_runs", "detached_graph")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Features without any effect in any example."""
+        values = main(subject.batch.inputs)
+        if values.is_floating_point():
+            reach = _by_gradient(subject, values)
+        elif values.ndim == 2:
+            reach = _by_change(subject, values)
+        else:
+            raise NotApplicable("inputs are neither real numbers nor (batch, time) tokens")
+        if not bool((reach > 0).any()):
+            raise NotApplicable("nothing that enters has an effect; see the checks of the start and of the fit")
+        ignored = (reach == 0).reshape(-1)
+        count, total = int(ignored.sum()), ignored.numel()
+        allowed = BORDER * total if reach.ndim == 3 and not bool((reach == 0).flatten(1).all(1).any()) else 0
+        first = ", ".join(str(int(i)) for i in ignored.nonzero()[:6, 0])
+        return self.judged(
+            count <= allowed,
+            f"{count} of {total} features have no effect" + (f" (number {first})" if count else ""),
+            expected="none" if not allowed else f"at most {int(allowed)}, at the borders",
+            measured={"ignored": count},
+            pictures=_picture(reach),
+        )
+
+
+def _by_gradient(subject: Subject, values: Tensor) -> Tensor:
+    inputs = subject.batch.first(32).inputs
+    number = next(i for i, t in enumerate(tensors(subject.batch.inputs)) if t is values)
+    start = values[:32].detach()
+    spread = float(start.std()) or 1.0
+    total = torch.zeros_like(start[0], dtype=torch.float64)
+    for draw in range(DRAWS):
+        torch.manual_seed(draw)
+        leaf = (start + draw * spread * torch.randn_like(start)).requires_grad_(True)
+        outputs = subject.outputs(replace(inputs, number, leaf))
+        if not outputs.requires_grad:
+            raise NotApplicable("outputs have no gradient")
+        weights = torch.randn_like(outputs)
+        (gradient,) = torch.autograd.grad((outputs * weights).sum(), leaf, allow_unused=True)
+        if gradient is not None:
+            total += gradient.abs().sum(0).double().nan_to_num()
+    return total.cpu()
+
+
+def _by_change(subject: Subject, values: Tensor) -> Tensor:
+    inputs = subject.batch.first(32).inputs
+    number = next(i for i, t in enumerate(tensors(subject.batch.inputs)) if t is values)
+    start, pool = values[:32], torch.unique(values)
+    positions = start.shape[1]
+    reach = torch.ones(positions, dtype=torch.float64)
+    with torch.no_grad():
+        before = subject.outputs(inputs)
+        for position in range(min(positions, 64)):
+            changed = start.clone()
+            index = torch.searchsorted(pool, start[:, position].contiguous())
+            changed[:, position] = pool[(index + 1) % len(pool)]
+            reach[position] = float((subject.outputs(replace(inputs, number, changed)) - before).abs().max())
+    return reach
+
+
+def _picture(reach: Tensor) -> tuple[Picture, ...]:
+    flat = reach.sum(0) if reach.ndim == 3 else reach.reshape(1, -1) if reach.ndim == 1 else reach.flatten(1)
+    return (heatmap(flat[:, :256].numpy(), "How much each input feature moves the outputs (black: not at all)"),)

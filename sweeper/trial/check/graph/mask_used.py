@@ -1,0 +1,66 @@
+"""Masked positions without effect."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sweeper.trial.check.batches import Inputs, main, replace, tensors
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+
+class MaskUsed(Check):
+    """Padding must not change an answer, or the answer depends on how long the others in the batch are."""
+
+    name, rank, tip = "mask_used", 90, 19
+    hypothesis = "What the mask hides has no effect on the outputs."
+    advice = (
+        "pass the mask on (key_padding_mask, attention_mask, packed sequences) and leave masked positions "
+        "out of averages"
+    )
+    needs = ("model_runs", "dropout_in_eval")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Change what is where the mask is 0, then where it is 1; one of both must have no effect."""
+        inputs = subject.batch.first(16).inputs
+        values = main(inputs)
+        mask = _mask(inputs, values)
+        if mask is None:
+            raise NotApplicable("no mask enters (a second input of zeros and ones, one a position)")
+        where = mask.bool()
+        effects = {name: _effect(subject, inputs, values, chosen) for name, chosen in (("0", ~where), ("1", where))}
+        least = min(effects, key=lambda name: effects[name])
+        return self.judged(
+            effects[least] <= 1e-4 * max(effects.values()) or effects[least] == 0,
+            f"changing inputs moves outputs by {effects['0']:.3g} where the mask is 0 and by {effects['1']:.3g} "
+            "where it is 1",
+            expected="0 for one of them", measured={"zero": effects["0"], "one": effects["1"]},
+        )  # fmt: skip
+
+
+def _mask(inputs: Inputs, values: Tensor) -> Tensor | None:
+    for tensor in tensors(inputs):
+        if tensor is values or tensor.shape != values.shape[: tensor.ndim] or tensor.ndim < 2:
+            continue
+        kinds = torch.unique(tensor)
+        if len(kinds) == 2 and bool(((kinds == 0) | (kinds == 1)).all()):
+            return tensor
+    return None
+
+
+def _effect(subject: Subject, inputs: Inputs, values: Tensor, where: Tensor) -> float:
+    number = next(i for i, t in enumerate(tensors(inputs)) if t is values)
+    changed = values.clone()
+    if values.is_floating_point():
+        changed[where] = changed[where] + 1.0
+    else:
+        pool = torch.unique(values.flatten())
+        index = torch.searchsorted(pool, changed[where])
+        changed[where] = pool[(index + 1) % len(pool)]
+    with torch.no_grad():
+        before, after = (subject.outputs(replace(inputs, number, t)) for t in (values, changed))
+    difference = (after - before).abs()
+    if difference.ndim >= 2 and difference.shape[:2] == where.shape:  # an output a position: its own may change
+        difference = difference[~where]
+    return float(difference.max()) if difference.numel() else 0.0

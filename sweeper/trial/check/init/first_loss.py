@@ -1,0 +1,123 @@
+"""The first loss, and those of constant answers: none, the best, and the model's own on average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.outputs import (
+    BINARY,
+    CLASSES,
+    LOG_PROBABILITIES,
+    PROBABILITIES,
+    SIGMOID,
+    VALUES,
+    Family,
+    as_family,
+)  # fmt: skip
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import NotApplicable
+
+EXAMPLES = 256
+
+
+@dataclass(frozen=True)
+class FirstLoss:
+    """Losses in the loss's own unit: ``first`` of the model as it starts, ``bias`` of its last bias alone as the answer
+    (of its mean output where there is no last bias), ``zero`` of outputs 0 (softmax: ln C), ``best`` of the best
+    constant (softmax: the entropy of the prior)."""
+
+    first: float
+    bias: float
+    zero: float
+    best: float
+
+
+def first_loss(subject: Subject) -> FirstLoss:
+    """Measured once, in training mode with dropout off, as a person sees it first."""
+    if not subject.plain_loss:
+        raise NotApplicable("the loss takes more than one tensor of predictions, so it can't be probed")
+    if "first_loss" not in subject.facts:
+        with subject.untouched(), torch.no_grad():
+            subject.facts["first_loss"] = _first_loss(subject)
+    found: FirstLoss = subject.facts["first_loss"]
+    return found
+
+
+def _first_loss(subject: Subject) -> FirstLoss:
+    batch = subject.pool.first(EXAMPLES)
+    for module in subject.model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+    outputs, bias = _outputs_and_bias(subject, batch)
+    kind = subject.kind
+    family = Family(subject.family.name, kind.axis if subject.family.axis is not None else None)
+
+    def loss(constant: Tensor) -> float:
+        return float(subject.loss(constant.expand_as(outputs).contiguous(), batch.targets))
+
+    logits = _before(outputs, family)
+    axes = [i for i in range(logits.ndim) if i != kind.axis] if kind.name == CLASSES else [0]
+    answer = logits.mean(axes, keepdim=True)
+    if bias is not None and bias.numel() == answer.numel():
+        answer = bias.to(answer).reshape(answer.shape)
+    mean = as_family(answer, family)
+    zero = as_family(torch.zeros_like(mean), family)
+    candidates = [as_family(best, family) for best in _best(subject, batch.targets, mean)]
+    return FirstLoss(
+        first=float(subject.loss(outputs, batch.targets)), bias=loss(mean), zero=loss(zero),
+        best=min(loss(constant) for constant in [*candidates, zero, mean]),
+    )  # fmt: skip
+
+
+def _outputs_and_bias(subject: Subject, batch: Batch) -> tuple[Tensor, Tensor | None]:
+    """Outputs, and the bias of the last layer that gave as many numbers; zeros where that has none."""
+    last: list[Tensor] = []
+
+    def saw(module: nn.Module, _: object, given: Tensor) -> None:
+        bias = getattr(module, "bias", None)
+        weight = getattr(module, "weight", None)
+        if isinstance(weight, Tensor):
+            last[:] = [given, bias.detach() if isinstance(bias, Tensor) else weight.new_zeros(len(weight))]
+
+    layers = (nn.Linear, nn.Conv1d, nn.Conv2d)
+    handles = [m.register_forward_hook(saw) for m in subject.model.modules() if isinstance(m, layers)]
+    try:
+        outputs = subject.outputs(batch.inputs, training=True)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return outputs, last[1] if last and last[0].numel() == outputs.numel() else None
+
+
+def _before(outputs: Tensor, family: Family) -> Tensor:
+    match family.name:
+        case name if name == PROBABILITIES:
+            return outputs.clamp(min=1e-30).log()
+        case name if name == SIGMOID:
+            return outputs.clamp(1e-6, 1 - 1e-6).logit()
+        case name if name == LOG_PROBABILITIES:
+            return outputs
+    return outputs
+
+
+def _best(subject: Subject, targets: Tensor, like: Tensor) -> list[Tensor]:
+    kind = subject.kind
+    if kind.name == CLASSES:
+        if targets.is_floating_point():
+            prior = targets.double().mean(0)
+        else:
+            counted = targets[targets >= 0].flatten()
+            prior = torch.bincount(counted, minlength=kind.count).double()
+        prior = prior.clamp(min=0.5 / max(len(targets), 1))
+        return [(prior / prior.sum()).log().to(like).reshape(like.shape)]
+    values = targets.double().reshape(len(targets), -1)
+    if values.shape[1] != like[0].numel():
+        return []
+    if kind.name == BINARY:
+        return [values.mean(0).clamp(1e-3, 1 - 1e-3).logit().to(like).reshape(like.shape)]
+    assert kind.name == VALUES
+    return [v.to(like).reshape(like.shape) for v in (values.mean(0), values.median(0).values)]

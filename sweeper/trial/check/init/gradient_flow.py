@@ -1,0 +1,39 @@
+"""Gradients that arrive in the first layer."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.pictures import bars
+from sweeper.trial.check.subject import Subject, train
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+FADED = 1e-6  # of the largest: single precision has 7 digits
+
+
+class GradientFlow(Check):
+    """Relative gradients (root mean squares over those of the weights) of all layers are within six orders."""
+
+    name, rank, tip = "gradient_flow", 50, 19
+    hypothesis = "After a few steps the gradient of every weight is neither zero nor vanishingly small."
+    advice = "use rectifiers or residual connections in place of many squashing layers, or a norm between layers"
+    needs = ("model_runs", "loss_runs", "detached_graph", "unused_parameters", "symmetric_units", "init_scale",
+             "dead_units", "saturated_units", "right_loss")  # fmt: skip
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Root mean square of each weight's gradient after three steps of Adam."""
+        train(subject, lambda _: subject.batch, steps=3, lr=1e-3)
+        subject.model.zero_grad(set_to_none=True)
+        torch.autograd.backward(subject.batch_loss(subject.batch, training=True))
+        sizes = {name: float(p.grad.detach().double().square().mean().sqrt())
+                 for name, p in subject.trainable() if p.grad is not None and p.ndim >= 2}  # fmt: skip
+        if not sizes:
+            raise NotApplicable("there is no weight with two axes")
+        most, least = max(sizes.values()), min(sizes, key=lambda name: sizes[name])
+        if not 0 < most < float("inf"):
+            return self.failed(f"the largest gradient is {most:.3g}", expected="finite and more than 0")
+        return self.judged(
+            sizes[least] > FADED * most, f"gradients from {sizes[least]:.2g} ({least}) to {most:.2g}",
+            expected=f"none below {FADED:g} of the largest", measured={"least": sizes[least], "most": most},
+            pictures=(bars(sizes, "Root mean square of each weight's gradient", y="gradient"),),
+        )  # fmt: skip

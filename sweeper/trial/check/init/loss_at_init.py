@@ -1,0 +1,35 @@
+"""The first loss."""
+
+from __future__ import annotations
+
+from sweeper.trial.check.init.first_loss import first_loss
+from sweeper.trial.check.outputs import VALUES
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, Verdict
+
+NATS = 0.75  # logits of deviation s cost about s²/2 more than even ones; torch's own layers give s = 0.2 to 0.8
+RATIO = 2.5  # the same for squared errors: outputs as large as the targets double the loss
+
+
+class LossAtInit(Check):
+    """An untrained network has no reason to prefer an answer: ln C for softmax (recipe tip 11)."""
+
+    name, rank, tip = "loss_at_init", 70, 11
+    hypothesis = "The first loss is that of an answer without knowledge: ln C nats for C classes."
+    advice = "scale the last layer's weights down (by 0.1): large outputs at the start are sure and wrong"
+    needs = (*("model_runs", "loss_runs", "softmax_once", "loss_sign", "right_loss", "loss_broadcast", "loss_mean"),
+             "output_activation", "regularizer_share", "last_bias", "input_scale", "init_scale")  # fmt: skip
+
+    def measure(self, subject: Subject) -> Verdict:
+        """The first loss against those of zero outputs and of the last bias alone."""
+        found = first_loss(subject)
+        ignorant = max(found.zero, found.bias)
+        words = (
+            f"the first loss is {found.first:.4g}, of outputs 0 {found.zero:.4g}, of the best constant {found.best:.4g}"
+        )
+        measured = {"loss": found.first, "zero": found.zero, "best_constant": found.best}
+        limit = RATIO * ignorant + 1e-06 if subject.kind.name == VALUES else ignorant + NATS
+        return self.judged(
+            found.first <= limit, words, expected=f"{found.best:.4g} to {limit:.4g}, less only for a trained model",
+            measured=measured,
+        )  # fmt: skip

@@ -1,0 +1,41 @@
+"""Squashed units in their steep part."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from sweeper.trial.check.init.activations import SQUASHERS, Activation, activations
+from sweeper.trial.check.pictures import bars
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+FLAT = 0.05  # of the steepest slope: tanh beyond ±0.975, sigmoid outside 0.013 to 0.987
+MOST = 0.5  # of a layer's outputs; inputs of deviation 1 give 3 % for tanh
+
+
+class SaturatedUnits(Check):
+    """Where tanh or sigmoid is flat, gradients are near 0."""
+
+    name, rank, tip = "saturated_units", 40, 11
+    hypothesis = "At the start most outputs of tanh and sigmoid are where these are steep."
+    advice = "scale the weights before it down, and normalise the inputs"
+    needs = ("model_runs", "input_scale", "init_scale")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Share of each layer's outputs where the slope is below 5 % of its most."""
+        layers = [a for a in activations(subject) if a.kind in SQUASHERS]
+        if not layers:
+            raise NotApplicable("the model has no tanh or sigmoid")
+        shares = {f"layer {n + 1}": float((_slope(a) < FLAT).double().mean()) for n, a in enumerate(layers)}
+        worst = max(shares, key=lambda name: shares[name])
+        return self.judged(
+            shares[worst] <= MOST, f"{shares[worst]:.0%} of the outputs of squashing {worst} are saturated",
+            expected=f"at most {MOST:.0%}", measured={"worst_share": shares[worst]},
+            pictures=(bars(shares, "Share of saturated outputs at the start", y="share"),),
+        )  # fmt: skip
+
+
+def _slope(activation: Activation) -> Tensor:
+    """Slope over the steepest one."""
+    y = activation.outputs
+    return 1 - y.square() if activation.kind == "tanh" else 4 * y * (1 - y)

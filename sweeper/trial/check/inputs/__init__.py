@@ -1,0 +1,1 @@
+"""What enters the network: finite, in range, of the right layout and scale."""

@@ -1,0 +1,76 @@
+"""Inputs of about unit scale."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.trial.check.batches import main
+from sweeper.trial.check.pictures import histogram
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+LARGE = 3.0  # root mean square: standardised data have 1, images in [-1, 1] or [0, 1] less
+COLUMN = 10.0  # the same for one column of a table: a standardised column has 1 over the whole set
+SMALL = 0.1  # largest absolute value: nothing scaled on purpose stays below
+OFF_CENTRE = 3.0  # mean in standard deviations: then the shift, not the content, drives the first layer
+
+
+class InputScale(Check):
+    """Inputs have mean near 0 and deviation near 1, or lie in [0, 1] (LeCun et al. 1998, "Efficient BackProp")."""
+
+    name, rank, tip = "input_scale", 40, 17
+    hypothesis = "Inputs are normalised, and once."
+    advice = "subtract the mean of the training split and divide by its deviation, exactly once"
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Mean, deviation and range over the training examples at hand."""
+        raw = main(subject.pool.inputs)
+        if not raw.is_floating_point() and any(isinstance(m, nn.Embedding) for m in subject.model.modules()):
+            raise NotApplicable("inputs are tokens")
+        values = raw.detach().double().cpu()
+        if not bool(values.isfinite().all()):
+            raise NotApplicable("finite_inputs failed")
+        mean, std = float(values.mean()), float(values.std())
+        rms, largest = float(values.square().mean().sqrt()), float(values.abs().max())
+        words = f"mean {mean:.3g}, deviation {std:.3g}, range {float(values.min()):.3g} to {float(values.max()):.3g}"
+        problem = (
+            _declared(values, subject.normalised) if subject.normalised else _scale(values, mean, std, rms, largest)
+        )
+        return self.judged(
+            problem is None,
+            words + (f": {problem}" if problem else ""),
+            expected="mean near 0 and deviation near 1, or values in [0, 1]",
+            measured={"mean": mean, "std": std, "largest": largest},
+            pictures=(histogram(values[:256].numpy(), "What enters the network", x="value"),),
+        )
+
+
+def _scale(values: Tensor, mean: float, std: float, rms: float, largest: float) -> str | None:
+    if largest == 0 or std == 0:
+        return "all inputs are the same number"
+    if rms > LARGE:
+        return "too large, as if not normalised"
+    if largest < SMALL:
+        return "too small, as if divided twice"
+    in_unit = float(values.min()) >= 0 and float(values.max()) <= 1
+    if abs(mean) > OFF_CENTRE * std and not in_unit:
+        return "far from centred, as if shifted twice"
+    if values.ndim == 2:
+        columns = values.square().mean(0).sqrt()
+        worst = int(columns.argmax())
+        if columns[worst] > COLUMN:
+            return f"feature {worst} has root mean square {columns[worst]:.3g}, as if not normalised"
+    return None
+
+
+def _declared(values: Tensor, normalised: tuple[object, object]) -> str | None:
+    """Each channel (axis 1) must have mean 0 and deviation 1 to within a half, a third or three times."""
+    channels = values.transpose(0, 1).reshape(values.shape[1], -1)
+    mean, std = channels.mean(1), channels.std(1)
+    wanted_mean, wanted_std = (torch.as_tensor(part, dtype=torch.float64).flatten() for part in normalised)
+    if not bool(((mean.abs() > 0.5) | (std > 3) | (std < 1 / 3)).any()):
+        return None
+    twice = ((-wanted_mean / wanted_std - mean).abs() < 0.5 / wanted_std) & ((std * wanted_std).log().abs() < 0.7)
+    never = ((wanted_mean - mean).abs() < 0.5 * wanted_std) & ((std / wanted_std).log().abs() < 0.7)
+    return "normalised twice" if bool(twice.all()) else "not normalised" if bool(never.all()) else "not as declared"

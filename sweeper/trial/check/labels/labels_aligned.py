@@ -1,0 +1,84 @@
+"""Labels that belong to their inputs."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.labels.simple import (
+    SIGMAS,
+    features,
+    has_features,
+    left_out,
+    sample,
+    standardised,
+    targets_matrix,
+)  # fmt: skip
+from sweeper.trial.check.subject import Subject, train
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+SHIFTS = (1, -1, 2, -2, 3, -3)
+STEPS = 150
+
+
+class LabelsAligned(Check):
+    """If labels were shuffled, shifted or drawn at random, nothing could predict them on new examples."""
+
+    name, rank, tip = "labels_aligned", 10, 3
+    hypothesis = "A simple model predicts labels that it has not seen better than chance."
+    advice = "look at pictures and labels of one batch; sort inputs and targets by one and the same index"
+    needs = ("finite_inputs", "labels_in_range", "inputs_vary")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Ridge and nearest neighbour, left one out, against shuffled labels; else the model itself, held out."""
+        batch = sample(subject.pool)
+        if not has_features(batch):
+            raise NotApplicable("inputs do not vary")
+        x, y = standardised(features(batch)), targets_matrix(subject, batch.targets)
+        if y.shape[1] > len(y) / 4:
+            raise NotApplicable(f"{y.shape[1]} classes for {len(y)} examples are too many to say")
+        found = left_out(x, y, subject.is_labels)
+        kind = "balanced accuracy" if subject.is_labels else "correlation"
+        words = (
+            f"a simple model's {kind} is {found.score:.3f}, {found.chance:.3f} ± {found.sigma:.3f} with shuffled labels"
+        )
+        measured = {"score": found.score, "chance": found.chance}
+        expected = f"more than {SIGMAS:g} deviations above chance"
+        if found.z > SIGMAS:
+            return self.passed(words, expected=expected, measured=measured)
+        shift = self._shift(subject)
+        if shift is not None:
+            return self.failed(
+                f"{words}; with labels moved by {shift} it predicts them", expected=expected, measured=measured,
+                advice=f"inputs and labels are {abs(shift)} example(s) apart: build them from one index",
+            )  # fmt: skip
+        own = self._own_model(subject)
+        if own is not None and own > SIGMAS:
+            return self.passed(f"{words}; the model itself predicts new ones {own:.1f} deviations above chance",
+                               expected=expected, measured=measured)  # fmt: skip
+        return self.failed(words, expected=expected, measured=measured)
+
+    def _shift(self, subject: Subject) -> int | None:
+        if subject.ordered is None:
+            return None
+        batch = sample(subject.ordered)
+        x, y = standardised(features(batch)), targets_matrix(subject, batch.targets)
+        scores = {shift: left_out(x, y.roll(shift, 0), subject.is_labels).z for shift in SHIFTS}
+        best = max(scores, key=lambda shift: scores[shift])
+        return best if scores[best] > SIGMAS + 2 else None
+
+    def _own_model(self, subject: Subject) -> float | None:
+        """Deviations above chance of the model's loss on a half that it has not seen: for what simple models miss."""
+        half = len(subject.pool) // 2
+        rows = torch.arange(len(subject.pool))
+        seen, unseen = subject.pool.take(rows[:half]), subject.pool.take(rows[half:])
+        size = min(64, half)
+        generator = torch.Generator().manual_seed(0)
+        train(subject, lambda _: seen.take(torch.randperm(half, generator=generator)[:size]), steps=STEPS, lr=1e-3)
+        with torch.no_grad():
+            raw = subject.forward(unseen.inputs)
+            right = float(subject.loss(raw, unseen.targets))
+            shuffled = torch.tensor([
+                float(subject.loss(raw, unseen.targets[torch.randperm(len(unseen), generator=generator)]))
+                for _ in range(20)
+            ])  # fmt: skip
+        return float((shuffled.mean() - right) / shuffled.std().clamp(min=1e-9))

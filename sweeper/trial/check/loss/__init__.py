@@ -1,0 +1,1 @@
+"""Whether the loss says what is meant: per example, of the right sign, with one softmax."""

@@ -1,0 +1,28 @@
+"""Each prediction against its own target."""
+
+from __future__ import annotations
+
+from sweeper.trial.check.loss.per_example import loop
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, Verdict
+
+
+class LossBroadcast(Check):
+    """(N, 1) outputs against (N) targets broadcast to (N, N): every prediction against every target."""
+
+    name, rank, tip = "loss_broadcast", 20, 20
+    hypothesis = "The loss compares each prediction with its own target alone."
+    advice = "give outputs and targets one shape: outputs.squeeze(1), or targets.unsqueeze(1)"
+    needs = ("model_runs", "loss_runs")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """The loss of a batch against a loop over its examples; and whose targets an example's gradient depends on."""
+        found = loop(subject)
+        shapes = f"outputs {tuple(subject.first_outputs.shape)}, targets {tuple(subject.batch.targets.shape)}"
+        return self.judged(
+            found.is_mean or found.is_sum or found.separable,
+            f"the loss of {found.count} examples is {found.whole:.4g}, the mean over a loop {found.mean:.4g} "
+            f"({shapes})",
+            expected="the same, and no gradient from another example's target",
+            measured={"whole": found.whole, "loop": found.mean},
+        )  # fmt: skip

@@ -1,0 +1,33 @@
+"""The loss of a batch."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, Verdict
+
+
+class LossRuns(Check):
+    """The loss takes the outputs and the targets and gives a finite number with a gradient."""
+
+    name, rank, tip = "loss_runs", 15, 7
+    hypothesis = "The loss of a batch is a finite number."
+    advice = "compare shape and type of outputs and targets with what the loss documents"
+    needs = ("model_runs", "softmax_once", "labels_in_range")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Compute it, as training does."""
+        try:
+            loss = subject.batch_loss(subject.batch, training=True)
+            if loss.requires_grad:
+                torch.autograd.backward(loss)
+        except Exception as error:
+            words = " ".join(str(error).split())[:300]
+            return self.failed(f"the loss raised {type(error).__name__}: {words}", expected="a finite number")
+        value = float(loss)
+        return self.judged(
+            bool(torch.isfinite(loss)), f"the loss of a batch is {value:.4g}", expected="a finite number",
+            advice="look for a logarithm, root or division in loss and model",
+            measured={"loss": value} if value == value else {},
+        )  # fmt: skip

@@ -1,0 +1,98 @@
+"""A batch's loss beside the losses of its examples alone: the vectorised code against its loop (recipe tip 20)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.loss.probe import small
+from sweeper.trial.check.outputs import RAW, VALUES
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import NotApplicable
+
+SAME = 1e-3
+
+
+@dataclass(frozen=True)
+class Loop:
+    """``whole``: the loss of ``count`` examples; ``mean`` of their own; ``separable``: gradients are, too."""
+
+    count: int
+    whole: float
+    mean: float
+    half_ratio: float
+    separable: bool
+
+    @property
+    def ratio(self) -> float:
+        """1 for a mean, the number of examples for a sum."""
+        return self.whole / self.mean
+
+    @property
+    def is_mean(self) -> bool:
+        """The batch's loss is the mean of its examples' losses."""
+        return abs(self.ratio - 1) < SAME
+
+    @property
+    def is_sum(self) -> bool:
+        """It grows in proportion to the batch."""
+        return abs(self.ratio - self.count) < SAME * self.count or (
+            self.separable and abs(self.ratio / self.half_ratio - 2) < 0.01 and self.ratio > 1.5
+        )
+
+
+def loop(subject: Subject) -> Loop:
+    """Measure it once; NotApplicable where the loss of an example alone has no meaning."""
+    if "loop" not in subject.facts:
+        subject.facts["loop"] = _loop(subject)
+    found: Loop = subject.facts["loop"]
+    return found
+
+
+def _loop(subject: Subject) -> Loop:
+    batch, outputs = small(subject)
+    outputs = _spread(subject, batch, outputs)
+    count = len(batch) - len(batch) % 2
+    if count < 4:
+        raise NotApplicable("the batch has fewer than four examples")
+    singles = [_loss(subject, outputs, batch, slice(i, i + 1)) for i in range(count)]
+    whole = _loss(subject, outputs, batch, slice(0, count))
+    half = _loss(subject, outputs, batch, slice(0, count // 2))
+    mean, half_mean = sum(singles) / count, sum(singles[: count // 2]) / (count // 2)
+    if abs(mean) < 1e-9 or abs(half_mean) < 1e-9:
+        raise NotApplicable("the loss is 0 at the start")
+    return Loop(count, whole, mean, half / half_mean, _separable(subject, outputs[:count], batch.first(count)))
+
+
+def _spread(subject: Subject, batch: Batch, outputs: Tensor) -> Tensor:
+    """Values that differ as targets do: of answers that are all alike a loop and a broadcast say nearly the same."""
+    if subject.kind.name != VALUES or subject.family.name != RAW:
+        return outputs
+    noise = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
+    centre, scale = float(batch.targets.double().mean()), float(batch.targets.double().std()) or 1.0
+    return centre + scale * noise
+
+
+def _loss(subject: Subject, outputs: Tensor, batch: Batch, rows: slice) -> float:
+    return float(subject.loss(outputs[rows], batch.targets[rows]))
+
+
+def _separable(subject: Subject, outputs: Tensor, batch: Batch) -> bool:
+    """Another target of the last examples leaves the direction of the first ones' gradients (a weight may scale it)."""
+    kept = len(batch) // 2
+    targets = batch.targets.clone()
+    targets[kept:] = targets[kept:].flip(0)
+    other = targets.clone()
+    other[kept:] = targets[:kept] if not targets.is_floating_point() else targets[kept:] + targets.std() + 1
+    first, second = (_gradient(subject, outputs, t)[:kept].flatten() for t in (targets, other))
+    scale = float(first @ second) / max(float(first @ first), 1e-30)
+    return float((second - scale * first).norm()) <= 1e-3 * float(second.norm()) + 1e-12
+
+
+def _gradient(subject: Subject, outputs: Tensor, targets: Tensor) -> Tensor:
+    leaf = outputs.detach().clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(subject.loss(leaf, targets), leaf)
+    return gradient

@@ -1,0 +1,64 @@
+"""A loss that is at its best where the answer is right."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.loss.probe import small, towards, value
+from sweeper.trial.check.outputs import VALUES
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+STRENGTHS = (0.0, 1.0, 2.0, 3.0, 5.0)  # logits of the right class above the others; label smoothing turns near 4.5
+FEW = 20  # different whole numbers that still look like class numbers
+
+
+class RightLoss(Check):
+    """Squared error on logits punishes confidence; regressing a class number claims that 3 lies between 2 and 4."""
+
+    name, rank, tip = "right_loss", 60, 11
+    hypothesis = (
+        "The loss fits the task: it falls all the way as the right class gains, or as values near their targets."
+    )
+    advice = (
+        "use cross_entropy for classes, binary_cross_entropy_with_logits for yes or no, mse_loss or l1_loss for values"
+    )
+    needs = ("model_runs", "loss_runs", "softmax_once", "loss_sign", "loss_broadcast")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """The loss along the way from no answer to a sure and right one."""
+        batch, outputs = small(subject)
+        if subject.kind.name == VALUES:
+            return self._values(subject)
+        path = [value(subject, towards(subject, batch, outputs, s), batch) for s in STRENGTHS]
+        words = "the loss goes " + ", ".join(f"{v:.3g}" for v in path) + " as the right answer gains"
+        if any(v != v for v in path):
+            raise NotApplicable("the loss of a right answer is no number")
+        if max(path) - min(path) < 1e-7:
+            return self.failed(
+                f"the loss is {path[0]:.3g} whatever the outputs", expected="a loss that depends on the outputs",
+                advice="one output needs binary_cross_entropy_with_logits; cross_entropy needs one a class",
+            )  # fmt: skip
+        return self.judged(
+            max(path) <= path[0] + 1e-6 and path[-1] < path[0], words, expected="falling", measured={"end": path[-1]}
+        )
+
+    def _values(self, subject: Subject) -> Verdict:
+        targets = subject.pool.targets
+        batch, outputs = small(subject)
+        kinds = torch.unique(targets)
+        few = not targets.is_floating_point() and 2 < len(kinds) <= FEW and len(targets) >= 10 * len(kinds)
+        if few and bool((kinds == torch.arange(len(kinds)).to(kinds)).all()):
+            return self.failed(
+                f"one output regresses whole numbers 0 to {len(kinds) - 1}, which look like class numbers",
+                expected="one output a class and cross-entropy (or float targets, if their order counts)",
+            )
+        if batch.targets.numel() != outputs.numel():
+            raise NotApplicable("outputs and targets differ in number")
+        right = batch.targets.reshape(outputs.shape).to(outputs)
+        step = float(right.std()) or 1.0
+        at, low, high = (value(subject, right + by * step, batch) for by in (0.0, -1.0, 1.0))
+        words = f"the loss is {at:.3g} at the target, {low:.3g} and {high:.3g} one deviation below and above"
+        if bool((right >= 0).all()) and value(subject, (right + 0.5).log(), batch) < at:
+            return self.passed(words + "; it takes logarithms (counts)", expected="least at the target")
+        return self.judged(at <= min(low, high), words, expected="least at the target", measured={"at_target": at})

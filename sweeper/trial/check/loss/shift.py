@@ -1,0 +1,40 @@
+"""By how many positions a loss compares outputs with later targets."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sweeper.trial.check.graph.sequences import time_first
+from sweeper.trial.check.outputs import CLASSES
+from sweeper.trial.check.subject import Subject
+
+
+def shift_in_loss(subject: Subject) -> int:
+    """The position of a target whose change moves an output's gradient, ahead of that output; 0 for no sequences."""
+    if "shift_in_loss" not in subject.facts:
+        subject.facts["shift_in_loss"] = _shift(subject)
+    found: int = subject.facts["shift_in_loss"]
+    return found
+
+
+def _shift(subject: Subject) -> int:
+    targets = subject.batch.first(4).targets
+    outputs = subject.first_outputs.detach()[: len(targets)]
+    if subject.kind.name != CLASSES or targets.is_floating_point() or targets.ndim != 2 or targets.shape[1] < 4:
+        return 0
+    length = targets.shape[1]
+    position = length // 2
+    other = targets.clone()
+    other[:, position] = (targets[:, position].clamp(min=0) + 1) % subject.kind.count
+    before, after = (time_first(_gradient(subject, outputs, there), length) for there in (targets, other))
+    if before is None or after is None:
+        return 0
+    moved = (after - before).abs().flatten(2).sum(2).sum(0)
+    return position - int(moved.argmax()) if float(moved.max()) > 0 else 0
+
+
+def _gradient(subject: Subject, outputs: Tensor, targets: Tensor) -> Tensor:
+    leaf = outputs.clone().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(subject.loss(leaf, targets), leaf)
+    return gradient

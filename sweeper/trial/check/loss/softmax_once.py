@@ -1,0 +1,68 @@
+"""One softmax between the last layer and the loss."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+
+from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.loss.probe import shifted, small, towards, value
+from sweeper.trial.check.outputs import CLASSES, PROBABILITIES, RAW, RELU, SIGMOID, VALUES, Family
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+TWICE = "remove the softmax or sigmoid from the model: this loss has its own"
+MISSING = (
+    "use cross_entropy (binary_cross_entropy_with_logits), which takes raw outputs, or end the model in "
+    "log_softmax (sigmoid)"
+)
+
+
+class SoftmaxOnce(Check):
+    """Twice, no answer can be confident and gradients are small; missing, the loss has no floor."""
+
+    name, rank, tip = "softmax_once", 10, 11
+    hypothesis = "Exactly one softmax (sigmoid) lies between the last layer and the loss."
+    advice = TWICE
+    needs = ("model_runs",)
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Try the loss with answers surely right, and with a number added to all outputs."""
+        if subject.kind.name == VALUES:
+            raise NotApplicable("targets are no classes")
+        batch, outputs = small(subject)
+        family = subject.family.name
+        names = "softmax" if subject.kind.name == CLASSES else "sigmoid"
+        own = shifted(subject) if subject.kind.name == CLASSES else _takes_logits(subject, batch, outputs)
+        best = value(subject, towards(subject, batch, outputs, 30.0), batch)
+        words = f"the model ends in {family}, a surely right answer costs {best:.3g}"
+        ends_so = family == PROBABILITIES if subject.kind.name == CLASSES else family == SIGMOID
+        if ends_so and own:
+            return self.failed(
+                f"{words}, and the loss has a {names} of its own: {names} "
+                "twice", expected=f"one {names}, best loss near 0",
+                measured={"best_loss": best},
+            )  # fmt: skip
+        if not ends_so and not own and family in (RAW, RELU) and _wants_probabilities(subject, batch, outputs, best):
+            return self.failed(
+                f"{words}: the loss expects (log-)probabilities, the {names} is missing",
+                expected=f"one {names}, best loss near 0", advice=MISSING, measured={"best_loss": best},
+            )  # fmt: skip
+        return self.passed(words, expected=f"one {names}", measured={"best_loss": best})
+
+
+def _takes_logits(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
+    """A loss of logits still gains far beyond 1; a loss of probabilities raises or is at its best there."""
+    one, far = (value(subject, towards(subject, batch, outputs, s, Family(RAW)), batch) for s in (1.0, 20.0))
+    return math.isfinite(far) and far < 0.2 * one
+
+
+def _wants_probabilities(subject: Subject, batch: Batch, outputs: Tensor, best: float) -> bool:
+    """Raw outputs are out of the loss's domain, or it falls without a floor."""
+    kind = Family("softmax", subject.kind.axis) if subject.kind.name == CLASSES else Family(SIGMOID)
+    wrong = towards(subject, batch, outputs, -3.0, Family(RAW))  # has negative numbers, as raw outputs do
+    raw, squashed = value(subject, wrong, batch), value(subject, towards(subject, batch, outputs, -3.0, kind), batch)
+    if not math.isfinite(raw) and math.isfinite(squashed):
+        return True
+    return best < -1.0

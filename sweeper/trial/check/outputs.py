@@ -1,0 +1,126 @@
+"""What a network's outputs are: which axis has the classes, and what the last operation made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CLASSES, BINARY, VALUES = "classes", "binary", "values"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """``classes``: one class number a prediction, outputs have ``count`` numbers for it along ``axis``.
+
+    ``binary``: a 0 or 1 for each output. ``values``: real numbers, one for each output.
+    """
+
+    name: str
+    count: int = 1
+    axis: int = 1
+
+
+def tensor_of(raw: Any) -> Tensor | None:
+    """The predictions in what a model returns: the tensor, ``logits``, or the first tensor in it."""
+    if isinstance(raw, Tensor):
+        return raw
+    if isinstance(getattr(raw, "logits", None), Tensor):
+        return raw.logits  # type: ignore[no-any-return]
+    if isinstance(raw, dict):
+        return next((part for key in ("logits", *raw) if isinstance(part := raw.get(key), Tensor)), None)
+    if isinstance(raw, (tuple, list)):
+        return next((part for part in raw if isinstance(part, Tensor)), None)
+    return None
+
+
+def kind_of(outputs: Tensor, targets: Tensor) -> Kind:
+    """The kind of task that outputs and targets of these shapes, types and values make together."""
+    whole = not targets.is_floating_point()
+    if whole and targets.ndim >= 1 and outputs.ndim == targets.ndim + 1 and targets.dtype != torch.bool:
+        last = outputs.ndim - 1
+        axis = last if outputs.ndim > 2 and outputs.shape[:-1] == targets.shape else 1
+        if outputs.shape[axis] > 1:
+            return Kind(CLASSES, outputs.shape[axis], axis)
+    if (
+        whole
+        and outputs.numel() != targets.numel()
+        and targets.ndim == 2
+        and targets.shape[1] == 1
+        and outputs.ndim == 2
+    ):
+        return Kind(CLASSES, outputs.shape[1], 1)  # class numbers as a column
+    values = torch.unique(targets) if targets.numel() <= 100_000 else torch.unique(targets.flatten()[:100_000])
+    zero_one = bool(((values == 0) | (values == 1)).all()) and len(values) <= 2
+    if targets.is_floating_point() and targets.shape == outputs.shape and outputs.ndim == 2 and outputs.shape[1] > 1:
+        sums = targets.sum(1)
+        if bool((targets >= 0).all()) and bool((sums - 1).abs().max() < 1e-4):
+            return Kind(CLASSES, outputs.shape[1], 1)  # class probabilities, or one-hot
+    if zero_one:
+        return Kind(BINARY, outputs.numel() // max(len(outputs), 1))
+    return Kind(VALUES, outputs.numel() // max(len(outputs), 1))
+
+
+RAW = "raw"
+PROBABILITIES = "softmax"
+LOG_PROBABILITIES = "log_softmax"
+SIGMOID, TANH, RELU = "sigmoid", "tanh", "relu"
+
+_SHAPES_ONLY = (
+    "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "Clone", "Slice", "Select",
+    "TBackward", "Alias", "Expand", "ToCopy", "AsStrided", "Flatten",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Family:
+    """The last operation's ``name`` and, for a softmax, its ``axis``."""
+
+    name: str
+    axis: int | None = None
+
+
+def family_of(outputs: Tensor) -> Family:
+    """Read the last operation off the graph of ``outputs``; a hand-written softmax off the values."""
+    node = outputs.grad_fn
+    while node is not None and node.name().startswith(_SHAPES_ONLY) and node.next_functions:
+        node = node.next_functions[0][0]
+    name = "" if node is None else node.name()
+    if name.startswith(("SoftmaxBackward", "LogSoftmaxBackward")):
+        axis = int(getattr(node, "_saved_dim", 1))
+        axis = axis - 2**64 if axis >= 2**63 else axis
+        return Family(PROBABILITIES if name.startswith("Softmax") else LOG_PROBABILITIES, axis % outputs.ndim)
+    for family in (SIGMOID, TANH, RELU):
+        if name.lower().startswith(f"{family}backward"):
+            return Family(family)
+    values = outputs.detach()
+    for axis in range(values.ndim - 1, -1, -1):
+        if values.shape[axis] > 1 and values.ndim > 1:
+            if bool((values >= 0).all()) and _ones(values.sum(axis)):
+                return Family(PROBABILITIES, axis)
+            if bool((values <= 0).all()) and _ones(values.exp().sum(axis)):
+                return Family(LOG_PROBABILITIES, axis)
+    return Family(RAW)
+
+
+def as_family(logits: Tensor, family: Family) -> Tensor:
+    """What a net with this last operation would give where its last layer gives ``logits``."""
+    axis = 1 if family.axis is None else family.axis
+    match family.name:
+        case "softmax":
+            return logits.softmax(axis)
+        case "log_softmax":
+            return logits.log_softmax(axis)
+        case "sigmoid":
+            return logits.sigmoid()
+        case "tanh":
+            return logits.tanh()
+        case "relu":
+            return logits.relu()
+    return logits
+
+
+def _ones(sums: Tensor) -> bool:
+    return bool((sums - 1).abs().max() < 1e-4)

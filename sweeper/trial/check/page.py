@@ -1,0 +1,76 @@
+"""One self-contained HTML page of a report: works offline, by keyboard and without colour."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator
+
+from sweeper.trial.check.terminal import headline
+from sweeper.trial.check.verdict import FAIL, NOT_APPLICABLE, PASS, Report, Verdict
+
+STYLE = """
+:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 62rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+details { border-left: .3rem solid #888; margin: .4rem 0; padding: .2rem .8rem; }
+details.fail { border-color: #c2410c; } details.pass { border-color: #15803d; }
+summary { cursor: pointer; } summary:focus-visible, a:focus-visible { outline: 3px solid #0b62c4; outline-offset: 2px; }
+summary b { display: inline-block; min-width: 3.2rem; }
+dl { display: grid; grid-template-columns: 8rem 1fr; gap: .2rem .8rem; }
+dt { font-weight: 600; } dd { margin: 0; } svg, img { max-width: 100%; background: #fff; color: #333; }
+svg text { font: 11px system-ui, sans-serif; fill: #333; } img { image-rendering: pixelated; }
+table { border-collapse: collapse; } th, td { border: 1px solid #8886; padding: .15rem .6rem; text-align: left; }
+figure { margin: .6rem 0; } .montage { display: flex; flex-wrap: wrap; gap: .5rem; } .montage figure { margin: 0; }
+figcaption { font-size: .85rem; max-width: 30rem; } .montage figcaption { max-width: 5rem; overflow-wrap: anywhere; }
+"""
+TITLES = {FAIL: "Failed, the likely cause first", PASS: "Passed", NOT_APPLICABLE: "Not applicable"}
+MARKS = {FAIL: "FAIL", PASS: "pass", NOT_APPLICABLE: "n/a"}
+
+
+def page(report: Report) -> str:
+    """The page's text; everything that came from a person's code is escaped."""
+    return "\n".join(_parts(report)) + "\n"
+
+
+def _parts(report: Report) -> Iterator[str]:
+    title = html.escape(f"check of {report.subject}")
+    yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield f"<style>{STYLE}</style></head><body><main>"
+    yield f"<h1>{html.escape(headline(report))}</h1>"
+    links = [
+        f'<a href="#{_anchor(state)}">{report.count(state)} {html.escape(TITLES[state].split(",")[0].lower())}</a>'
+        for state in TITLES
+        if report.count(state)
+    ]
+    yield f"<nav>{' · '.join(links)}</nav>"
+    for state, heading in TITLES.items():
+        if report.count(state):
+            yield f'<h2 id="{_anchor(state)}">{html.escape(heading)}</h2>'
+            for verdict in report.verdicts:
+                if verdict.state == state:
+                    yield from _verdict(verdict)
+    yield "</main></body></html>"
+
+
+def _anchor(state: str) -> str:
+    return state.replace(" ", "-")
+
+
+def _verdict(verdict: Verdict) -> Iterator[str]:
+    opened = " open" if verdict.state == FAIL else ""
+    yield f'<details class="{_anchor(verdict.state)}" id="{html.escape(verdict.check)}"{opened}>'
+    yield f"<summary><b>{MARKS[verdict.state]}</b> <code>{html.escape(verdict.check)}</code> "
+    yield f"{html.escape(verdict.reason)}</summary><dl>"
+    rows = {"hypothesis": verdict.hypothesis, "measured": verdict.reason, "expected": verdict.expected}
+    if verdict.state == FAIL:
+        rows["what to do"] = verdict.advice
+    if verdict.tip is not None:
+        rows["recipe"] = f"tip {verdict.tip}"
+    for name, text in rows.items():
+        if text:
+            yield f"<dt>{name}</dt><dd>{html.escape(text)}</dd>"
+    yield "</dl>"
+    for picture in verdict.pictures:
+        yield f"<figure>{picture.markup}<figcaption>{html.escape(picture.caption)}</figcaption></figure>"
+    yield "</details>"

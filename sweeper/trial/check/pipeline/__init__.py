@@ -1,0 +1,1 @@
+"""Loaders and augmentation: order, randomness, range, and what must stay plain."""

@@ -1,0 +1,53 @@
+"""Augmentation that leaves the label true."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.batches import Batch, join
+from sweeper.trial.check.labels.simple import FEWEST, features, sample, standardised
+from sweeper.trial.check.pipeline.augmented import augmented
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+KEPT = 0.5  # of what the nearest plain neighbour gains over chance
+
+
+class AugmentationLabel(Check):
+    """A 6 turned upside down is a 9; a batch whose inputs alone are permuted has other labels."""
+
+    name, rank, tip = "augmentation_label", 40, 26
+    hypothesis = "An augmented example is still recognised as what its label says."
+    advice = "choose weaker augmentation, or one that the label survives; change inputs and targets together"
+    needs = ("augmentation_range", "labels_aligned")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """How often the nearest plain neighbours (others) share the label, for plain and augmented inputs."""
+        pool = sample(subject.pool)
+        changed = _in_batches(subject, pool)
+        if changed.targets.shape != pool.targets.shape:
+            raise NotApplicable("augmentation mixes targets")
+        if len(pool) < FEWEST:
+            raise NotApplicable("there are too few examples")
+        raw = features(pool)
+        x, a = standardised(raw), standardised(features(changed), raw)
+        labels, after = subject.labels(pool.targets).cpu().double(), subject.labels(changed.targets).cpu().double()
+        if not subject.is_labels:
+            raise NotApplicable("targets are values, which augmentation may change")
+        plain = labels[torch.cdist(x, x).fill_diagonal_(float("inf")).argmin(1)]
+        found = labels[torch.cdist(a, x).fill_diagonal_(float("inf")).argmin(1)]
+        before, now = float((plain == labels).double().mean()), float((found == after).double().mean())
+        chance = float(torch.unique(labels, return_counts=True)[1].double().div(len(labels)).square().sum())
+        if before - chance < 0.1:
+            raise NotApplicable("neighbours say too little about labels")
+        return self.judged(
+            now - chance >= KEPT * (before - chance),
+            f"neighbours share the label of {before:.0%} of plain and {now:.0%} of augmented examples "
+            f"({chance:.0%} by chance)",
+            expected=f"at least {KEPT:.0%} of the way from chance", measured={"plain": before, "augmented": now},
+        )  # fmt: skip
+
+
+def _in_batches(subject: Subject, pool: Batch) -> Batch:
+    rows = torch.split(torch.arange(len(pool)), 128)
+    return join([augmented(subject, pool.take(part), number + 1) for number, part in enumerate(rows)])

@@ -1,0 +1,45 @@
+"""Training examples in an order that changes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sweeper.trial.check.batches import flat, gather
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+LOOKED_AT = 256
+
+
+class Shuffled(Check):
+    """The same order in each epoch lets neighbours pull together, and sorted labels make each batch one class."""
+
+    name, rank, tip = "shuffled", 10, 8
+    hypothesis = "The training loader gives another order in each epoch."
+    advice = "use DataLoader(..., shuffle=True) for training"
+
+    def measure(self, subject: Subject) -> Verdict:
+        """The first examples of two epochs."""
+        loader = subject.loader
+        if loader is None or not hasattr(loader, "__len__") or isinstance(loader, (list, tuple)):
+            raise NotApplicable("data did not come as a loader")
+        if len(subject.pool) < 16:
+            raise NotApplicable("there are too few examples")
+        first, second = (_key(gather(loader, most=LOOKED_AT)[1]) for _ in range(2))
+        same = float((first[: len(second)] == second[: len(first)]).double().mean())
+        return self.judged(
+            same < 0.99, f"{same:.0%} of the first {len(first)} examples are the same in two epochs",
+            expected="few", measured={"same": same},
+        )  # fmt: skip
+
+
+def _key(batch: object) -> Tensor:
+    """A number an example that noise on the inputs does not hide: inputs rounded, with the target."""
+    inputs, targets = batch.inputs, batch.targets  # type: ignore[attr-defined]
+    numbers = targets.reshape(len(targets), -1).double().cpu().sum(1)
+    x = flat(inputs)
+    spread = float(x.mean(1).std()) or 1.0
+    if len(torch.unique(numbers)) > 8:
+        return torch.as_tensor(numbers)
+    return torch.as_tensor(numbers + (x.mean(1) / spread * 2).round() * 1000)

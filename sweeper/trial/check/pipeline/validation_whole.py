@@ -1,0 +1,28 @@
+"""The whole validation set."""
+
+from __future__ import annotations
+
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+
+class ValidationWhole(Check):
+    """A loader that drops its last batch, or samples, evaluates another set each time (recipe tip 10)."""
+
+    name, rank, tip = "validation_whole", 70, 10
+    hypothesis = "The validation loader gives every example once."
+    advice = "use drop_last=False and no sampler for validation"
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Examples that come out of the loader against those in its data set."""
+        loader = subject.val_loader
+        dataset = getattr(loader, "dataset", None)
+        if loader is None or dataset is None or not hasattr(dataset, "__len__"):
+            raise NotApplicable("validation data did not come as a loader with a data set")
+        total = len(dataset)
+        size = getattr(loader, "batch_size", None) or 1
+        sampled = len(loader.sampler) if hasattr(getattr(loader, "sampler", None), "__len__") else total  # type: ignore[attr-defined]
+        given = sampled - (sampled % size if getattr(loader, "drop_last", False) else 0)
+        return self.judged(
+            given == total, f"it gives {given} of {total} examples", expected="all", measured={"given": given}
+        )

@@ -1,0 +1,1 @@
+"""Reruns: the same seed gives the same bits."""

@@ -1,0 +1,46 @@
+"""The same seed, the same batches."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.batches import flat, gather
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.seeds import seed_everything
+
+LOOKED_AT = 256
+
+
+class SameData(Check):
+    """A loader with a generator of its own that nobody seeds gives another order in each run."""
+
+    name, rank, tip = "same_data", 30, 8
+    hypothesis = "After seeding, the training loader gives the same examples in the same order."
+    advice = (
+        "seed the generator of sampler and augmentation: DataLoader(..., generator=torch.Generator().manual_seed(0))"
+    )
+
+    def measure(self, subject: Subject) -> Verdict:
+        """The first examples of two epochs, each after the same seed, or of a generator that goes on by design."""
+        loader = subject.loader
+        if loader is None or isinstance(loader, (list, tuple)):
+            raise NotApplicable("data did not come as a loader")
+        own = getattr(loader, "generator", None)
+        state = own.get_state() if isinstance(own, torch.Generator) else None
+        seen = []
+        for _ in range(2):
+            seed_everything(subject.seed, "data")
+            if isinstance(own, torch.Generator) and state is not None:
+                own.set_state(state)
+            batch = gather(loader, most=LOOKED_AT)[1]
+            seen.append((flat(batch.inputs), batch.targets))
+        if seen[0][0].shape != seen[1][0].shape:
+            return self.failed("two epochs after the same seed have other shapes", expected="no difference")
+        gap = float((seen[0][0] - seen[1][0]).abs().max())
+        same = gap == 0 and torch.equal(seen[0][1], seen[1][1])
+        return self.judged(
+            same, f"the first {len(seen[0][1])} examples after the same "
+            "seed " + ("agree" if same else f"differ by {gap:.3g}"),
+            expected="no difference",
+        )  # fmt: skip

@@ -1,0 +1,1 @@
+"""One training step and the next: gradients, their order, learning rate and schedule."""

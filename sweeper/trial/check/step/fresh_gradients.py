@@ -1,0 +1,35 @@
+"""Gradients of this batch alone."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.step.observe import two_steps
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+OLD = 0.3  # of the previous gradient in the one that is used; 0 when cleared, 1 when not
+
+
+class FreshGradients(Check):
+    """Without zero_grad, each step uses the sum of all gradients so far."""
+
+    name, rank, tip = "fresh_gradients", 20, 7
+    hypothesis = "A step uses the gradient of its batch and nothing of the batch before."
+    advice = "call optimizer.zero_grad() in every step, before loss.backward()"
+    needs = ("model_runs", "loss_runs", "optimizer_parameters", "step_order", "loss_sign")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """Split the second step's gradient into the two batches' own, by least squares."""
+        first, second = two_steps(subject)
+        if first.used is None or second.used is None:
+            raise NotApplicable("the optimizer that was given makes no step")
+        both = torch.stack([first.used, second.right], 1).double()
+        solution = torch.linalg.lstsq(both, second.used.double()[:, None], driver="gelsd").solution[:, 0]
+        old, new = (float(v) for v in solution)
+        rest = float((second.used.double() - both @ solution).norm() / second.used.double().norm().clamp(min=1e-30))
+        share = old / max(abs(new), 1e-12)
+        words = f"the second step's gradient is {new:.2f} of its own batch's and {old:.2f} of the first's"
+        return self.judged(
+            share < OLD or rest > 0.5, words, expected="1 and 0 (less of both when clipped)", measured={"old": old}
+        )

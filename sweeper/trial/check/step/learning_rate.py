@@ -1,0 +1,80 @@
+"""A learning rate that moves weights, and not out of their place."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from sweeper.trial.check.pictures import curves
+from sweeper.trial.check.step.observe import no_dropout
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+STEPS = 60
+REPLACED = 1.0  # change of all weights in one step over their norm: they are replaced, not adjusted
+PROGRESS = 1e-4  # of the loss above its floor, a step: at this rate a run of ten thousand steps just gets there
+
+
+class LearningRate(Check):
+    """One batch over and over is the easiest thing to learn: too high diverges there, too low stands still."""
+
+    name, rank, tip = "learning_rate", 40, 22
+    hypothesis = "Steps on one batch lower its loss steadily."
+    advice = "try Adam with 3e-4"
+    needs = ("model_runs", "loss_runs", "optimizer_parameters", "unused_parameters", "detached_graph", "loss_sign",
+             "step_order", "fresh_gradients", "step_direction", "softmax_once", "right_loss", "symmetric_units",
+             "dead_units", "saturated_units", "gradient_flow", "input_scale", "init_scale", "loss_mean",
+             "regularizer_share", "output_activation", "independent_examples")  # fmt: skip
+
+    def measure(self, subject: Subject) -> Verdict:
+        """The loss over sixty steps of the person's own step on one batch, and the first step's length."""
+        if subject.optimizer is None:
+            raise NotApplicable("no optimizer was given")
+        _warmed_up(subject)
+        no_dropout(subject.model)
+        parameters = [p for _, p in subject.trainable()]
+        weights = torch.cat([p.detach().flatten() for p in parameters]).clone()
+        losses, update = [self._loss(subject)], 0.0
+        for number in range(STEPS):
+            subject.run_step(subject.batch)
+            if number == 0:
+                after = torch.cat([p.detach().flatten() for p in parameters])
+                update = float((after - weights).norm() / weights.norm().clamp(min=1e-12))
+            losses.append(self._loss(subject))
+            if not math.isfinite(losses[-1]):
+                break
+        lr = max(group["lr"] for group in subject.optimizer.param_groups)
+        lr = float(lr)
+        first, last = losses[0], sum(losses[-10:]) / len(losses[-10:])
+        words = (
+            f"lr {lr:g}: the loss goes {first:.4g} to {last:.4g} in {len(losses) - 1} steps on one batch, "
+            f"the first moves the weights by {update:.2g} of their norm"
+        )
+        measured = {"update_ratio": update, "first": first} | ({"last": last} if math.isfinite(last) else {})
+        pictures = (curves({"loss": losses}, "Loss on one batch with your optimizer", y="loss"),)
+        expected = f"falling by more than {PROGRESS * STEPS:.2%}, a step of less than {REPLACED:g}"
+        if not math.isfinite(last) or last > first + 0.05 * abs(first) or update > REPLACED:
+            return self.failed(
+                f"{words}: too high", expected=expected, measured=measured, pictures=pictures,
+                advice=f"lower it, to {lr / 30:.1g} at first",
+            )  # fmt: skip
+        if first > 1e-3 and first - last < PROGRESS * STEPS * abs(first):
+            return self.failed(
+                f"{words}: too low", expected=expected, measured=measured, pictures=pictures,
+                advice=f"raise it, to {lr * 100:.1g} at first, or Adam with 3e-4",
+            )  # fmt: skip
+        return self.passed(words, expected=expected, measured=measured, pictures=pictures)
+
+    def _loss(self, subject: Subject) -> float:
+        with torch.no_grad():
+            return float(subject.batch_loss(subject.batch, training=True))
+
+
+def _warmed_up(subject: Subject) -> None:
+    """A schedule that warms up starts near 0; judge the rate that it warms up to."""
+    assert subject.optimizer is not None
+    for group in subject.optimizer.param_groups:
+        peak = group.get("max_lr", group.get("initial_lr"))
+        if peak is not None and float(peak) > float(group["lr"]):
+            group["lr"] = peak

@@ -1,0 +1,92 @@
+"""What one training step did: the gradients that the optimizer was given, and how far the weights went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import NotApplicable
+from sweeper.trial.seeds import seed_everything
+
+
+@dataclass
+class Seen:
+    """``right``: the gradient of the batch's loss at the weights before the step; ``used``: what the optimizer got.
+
+    ``updates`` counts calls of ``optimizer.step``; ``moved`` is the change of the weights. All flat.
+    """
+
+    right: Tensor
+    weights: Tensor
+    updates: int = 0
+    used: Tensor | None = None
+    moved: Tensor = field(default_factory=lambda: torch.zeros(0))
+
+
+def two_steps(subject: Subject) -> tuple[Seen, Seen]:
+    """Two steps in a row on the halves of the batch, dropout modules off; measured once."""
+    if subject.optimizer is None:
+        raise NotApplicable("no optimizer was given")
+    if "two_steps" not in subject.facts:
+        with subject.untouched():
+            subject.facts["two_steps"] = _two_steps(subject)
+    first, second = subject.facts["two_steps"]
+    return first, second
+
+
+def no_dropout(model: nn.Module) -> None:
+    """Leave dropout modules in place without effect; undone by ``untouched``."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.dropout._DropoutNd):
+            module.p = 0.0
+
+
+def _two_steps(subject: Subject) -> tuple[Seen, Seen]:
+    no_dropout(subject.model)
+    subject.model.train()
+    subject.model.zero_grad(set_to_none=True)
+    half = max(len(subject.batch) // 2, 1)
+    rows = torch.arange(len(subject.batch))
+    batches = [subject.batch.take(rows[:half]), subject.batch.take(rows[half:] if half < len(rows) else rows)]
+    return _one(subject, batches[0]), _one(subject, batches[1])
+
+
+def _one(subject: Subject, batch: Batch) -> Seen:
+    parameters = [p for _, p in subject.trainable()]
+    kept = [p.grad for p in parameters]  # the reference must not take the place of what the last step left
+    buffers = [(b, b.clone()) for b in subject.model.buffers()]
+    seed_everything(subject.seed, "step")
+    loss = subject.batch_loss(batch, training=True)
+    right = _flat(torch.autograd.grad(loss, parameters, allow_unused=True), parameters)
+    with torch.no_grad():
+        for buffer, value in buffers:
+            buffer.copy_(value)
+    for p, gradient in zip(parameters, kept, strict=True):
+        p.grad = gradient
+    seen = Seen(right, _flat(parameters, parameters))
+
+    def before(*_: object) -> None:
+        seen.updates += 1
+        seen.used = _flat([p.grad for p in parameters], parameters)
+
+    assert subject.optimizer is not None
+    handle = subject.optimizer.register_step_pre_hook(before)
+    seed_everything(subject.seed, "step")
+    try:
+        subject.run_step(batch)
+    finally:
+        handle.remove()
+    seen.moved = _flat(parameters, parameters) - seen.weights
+    return seen
+
+
+def _flat(values: object, parameters: list[nn.Parameter]) -> Tensor:
+    parts = [
+        torch.zeros(p.numel()) if v is None else v.detach().flatten().float().cpu()
+        for v, p in zip(values, parameters, strict=True)  # type: ignore[call-overload]
+    ]
+    return torch.cat(parts)

@@ -1,0 +1,81 @@
+"""A schedule stepped in the unit that its length is counted in."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+from sweeper.trial.check.pictures import curves
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+
+OFF = 3.0  # times: a length in epochs stepped by batches is off by the steps of an epoch
+
+
+class ScheduleUnit(Check):
+    """A cosine over 10 epochs that is stepped at each batch has ended, and risen again, in the first epoch."""
+
+    name, rank, tip = "schedule_unit", 50, 24
+    hypothesis = "The schedule runs its length once over the planned training."
+    advice = "count the schedule in steps: epochs * steps an epoch, and step it after each optimizer.step()"
+    needs = ("model_runs", "loss_runs", "step_order")
+
+    def measure(self, subject: Subject) -> Verdict:
+        """How often it is stepped over the run, against the length it was made for."""
+        scheduler, epochs, per_epoch = subject.scheduler, subject.epochs, subject.steps_per_epoch
+        if scheduler is None:
+            raise NotApplicable("there is no schedule")
+        if epochs is None or per_epoch is None:
+            raise NotApplicable("epochs and steps_per_epoch were not given")
+        before = int(scheduler.last_epoch)
+        subject.run_step(subject.batch)
+        by_step = int(scheduler.last_epoch) > before
+        times = epochs * per_epoch if by_step else epochs
+        length = _length(scheduler)
+        unit = "step" if by_step else "epoch"
+        rates = _rates(subject, min(times, 20_000))
+        picture = (curves({"lr": rates[:: max(len(rates) // 400, 1)]}, "The rate over the planned run", y="lr"),)
+        words = f"it advances once a {unit}, {times} times over {epochs} epochs"
+        if length is not None:
+            ratio = times / length
+            return self.judged(
+                1 / OFF < ratio < OFF or per_epoch < OFF, f"{words}, and is made for {length:g}",
+                expected=f"about {times}", measured={"times": times, "length": length}, pictures=picture,
+            )  # fmt: skip
+        peak = max(rates)
+        idle = sum(rate <= 1e-3 * peak for rate in rates) / len(rates)
+        rising = rates[-1] >= 0.999 * peak and rates[0] < 0.9 * peak
+        constant = len(rates) > 1 and min(rates) == peak and type(scheduler).__name__ != "ReduceLROnPlateau"
+        return self.judged(
+            idle < 0.5 and not rising and not constant,
+            f"{words}; the rate is below a thousandth of its peak for {idle:.0%} of the run"
+            + (", and still rises at its end" if rising else ", and never changes" if constant else ""),
+            expected="a rate that is of use for most of the run", measured={"idle": idle}, pictures=picture,
+        )  # fmt: skip
+
+
+def _length(scheduler: Any) -> float | None:
+    """What the schedule was made for, in its own unit."""
+    name = type(scheduler).__name__
+    if name == "CosineAnnealingLR":
+        return float(scheduler.T_max)
+    if name == "OneCycleLR":
+        return float(scheduler.total_steps)
+    if name == "MultiStepLR":
+        return float(max(scheduler.milestones))
+    return None
+
+
+def _rates(subject: Subject, times: int) -> list[float]:
+    """The first group's rate at each of ``times`` advances, on a copy."""
+    scheduler = copy.copy(subject.scheduler)
+    assert subject.optimizer is not None
+    rates = []
+    for _ in range(times):
+        rates.append(float(subject.optimizer.param_groups[0]["lr"]))
+        try:
+            scheduler.step()
+        except (ValueError, TypeError):  # OneCycleLR refuses to go beyond its length; ReduceLROnPlateau wants a metric
+            break
+    return [rate for rate in rates if math.isfinite(rate)] or [0.0]

@@ -1,0 +1,1 @@
+"""Programs with one bug each, by the groups of "Known failures"."""
