@@ -151,6 +151,7 @@ def test_hydras_own_grid_still_works(run, tmp_path, arguments):
     done = run(TRAIN, "-m", *arguments, "stage.epochs=1", "tracking=null")
     assert done.code == 0, done
     assert len(list(tmp_path.glob("multirun/*/000?/events.0.jsonl"))) == 2
+    assert all(f"#{n} : {arguments[-1].partition('=')[0]}=" in done.both for n in (0, 1)), done
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -13,11 +14,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweeper.errors import ConfigError, nearest
-from sweeper.folder import read_end
+from sweeper.folder import read_attempt
 from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.nursery import Died, Run, Stop
 from sweeper.study.launchers.start_method import start_nursery
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -238,7 +241,8 @@ def launch(slots: Launching, jobs: list[Job], returns: Path) -> list[Any]:
     from hydra.core.utils import JobReturn, JobStatus
 
     waiting, reasons = list(jobs), {}
-    running = 0
+    running, by_number = 0, {job.number: job for job in jobs}
+    log.info("Launching %d jobs, %d at a time; what they print is in their folders", len(jobs), slots.free)
     while waiting or running:
         while waiting and slots.free:
             job = waiting.pop(0)
@@ -247,6 +251,8 @@ def launch(slots: Launching, jobs: list[Job], returns: Path) -> list[Any]:
         for exit_ in slots.wait(timeout_s=3600):
             running -= 1
             reasons[exit_.number] = exit_.reason
+            job = by_number[exit_.number]
+            log.info("\t#%d : %s : %s", job.number, " ".join(job.overrides), _said(job, exit_))
     collected = []
     for job in jobs:
         path = returns / f"{job.number}.pickle"
@@ -254,8 +260,17 @@ def launch(slots: Launching, jobs: list[Job], returns: Path) -> list[Any]:
             collected.append(pickle.loads(path.read_bytes()))
         else:
             lost = JobReturn(overrides=list(job.overrides), status=JobStatus.FAILED)
-            end = read_end(job.folder, job.attempt)
+            end = read_attempt(job.folder, job.attempt).end
             reason = reasons.get(job.number) if end is None else end.reason
             lost.return_value = RuntimeError(f"job {job.number}: {reason}; see {job.folder}")
             collected.append(lost)
     return collected
+
+
+def _said(job: Job, exit_: Exit) -> str:
+    """How a job ended, in a few words."""
+    end = read_attempt(job.folder, job.attempt).end
+    if end is None:
+        return exit_.reason or "ended"
+    values = " ".join(f"{v:.4g}" for v in end.values or ())
+    return " ".join(word for word in (end.state, values, end.reason) if word)
