@@ -91,7 +91,8 @@ def _fill(node: ListConfig, texts: list[str]) -> None:
         node._set_value(texts)
         return
     for i, text in enumerate(texts):
-        if node[i] != text:
+        item: Any = node._get_node(i)  # as written: an override may hold an interpolation
+        if item._value() != text:
             node[i] = text
 
 
