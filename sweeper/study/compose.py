@@ -106,12 +106,6 @@ def job_config(composer: Composer, overrides: Sequence[str], number: int, sweep_
     return cfg
 
 
-def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> str:
-    """The folder name of a trial below the sweep folder, as ``hydra.sweep.subdir`` says."""
-    cfg = job_config(composer, overrides, number, sweep_dir)
-    return str(OmegaConf.select(cfg, "hydra.sweep.subdir"))
-
-
 def has_key(cfg: Any, key: str) -> bool:
     """True if the composed config has ``key`` (a dotted path), whatever its value."""
     node, _, last = key.rpartition(".")

@@ -16,13 +16,14 @@ from sweeper import folder as record
 from sweeper.errors import ConfigError
 from sweeper.folder import End, Tail, counted_end
 from sweeper.study.again import RETRY, order
-from sweeper.study.compose import Composer, trial_dir
+from sweeper.study.compose import Composer
 from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.search.ask import Asked, Asker
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import StudyFolder
 from sweeper.study.tracking.relay_process import RelayProcess
+from sweeper.study.trial_dir import trial_dir
 from sweeper.study.view.live import View
 from sweeper.study.view.terminal import say
 
@@ -81,6 +82,7 @@ class Loop:
         self._running: dict[int, _Running] = {}
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
+        self._folders = {s.folder: s.number for s in folder.submissions().values()}  # and whose each is
 
     def run(self, *, once: bool = False) -> None:
         """Run all trials to their end; ``once`` only submits what can be and tells what has ended."""
@@ -169,6 +171,11 @@ class Loop:
         sweep_dir = str(self.folder.path)
         name = trial_dir(self.composer, asked.overrides, asked.number, sweep_dir)
         path = self.folder.trial_folder(name)
+        if self._folders.setdefault(name, asked.number) != asked.number:
+            raise ConfigError(
+                f"hydra.sweep.subdir must give each trial a folder of its own, got {name!r} for trials "
+                f"{self._folders[name]} and {asked.number}; add ${{hydra.job.num}} to it"
+            )
         attempt = max(record.attempts(path), default=-1) + 1
         self.folder.log_submission(asked.number, attempt, name, asked.params, asked.overrides)
         self.asker.note_submission(asked.number, path, asked.overrides)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -96,7 +97,25 @@ def read_tracking(value: Any) -> Tracking | None:
         raise ConfigError(
             f"tracking must be mlflow, null or {{uri: …, experiment: …}}, got {value!r}; try tracking=mlflow"
         )
-    return Tracking(_text(keys.get("uri")), _text(keys.get("experiment")))
+    uri = _text(keys.get("uri"))
+    if uri is not None:
+        check_uri(uri)
+    return Tracking(uri, _text(keys.get("experiment")))
+
+
+def check_uri(uri: str) -> None:
+    """ConfigError for a store that MLflow does not take, or for a database where there is no folder."""
+    scheme = re.match(r"([A-Za-z][\w+.-]*):", uri)
+    if uri == "databricks" or (scheme and scheme[1] != "file" and not uri.startswith("sqlite")):
+        return
+    if not uri.startswith("sqlite:///"):
+        raise ConfigError(
+            f"tracking.uri must be a database or a server, got {uri!r}: MLflow 3.13 and later refuse plain "
+            "file stores; use sqlite:///mlflow.db or http://…"
+        )
+    folder = Path(uri.removeprefix("sqlite:///").partition("?")[0]).parent
+    if folder.is_absolute() and not folder.is_dir():
+        raise ConfigError(f"tracking.uri must be a database in a folder that exists, got {uri!r}; mkdir -p {folder}")
 
 
 def _directions(value: Any) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.study.again import COLLECT, order
-from sweeper.study.compose import Composer, trial_dir
+from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.launchers.job import JobRunner
@@ -21,6 +21,7 @@ from sweeper.study.launchers.local import LocalSettings, LocalSlots, cores, laun
 from sweeper.study.launchers.slurm.settings import SlurmSettings
 from sweeper.study.launchers.slurm.slots import SlurmSlots
 from sweeper.study.settings import Settings
+from sweeper.study.trial_dir import trial_dir
 from sweeper.trial.report import Recorded
 
 

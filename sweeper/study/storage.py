@@ -32,13 +32,14 @@ def open_study(settings: Settings, folder: StudyFolder | None, sampler: BaseSamp
     """Open the study, or found it; ConfigError if the storage can't be read or is another study's."""
     if folder is not None:
         folder.mend_journal()
-        path = str(folder.path / JOURNAL)
-        storage: Any = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=_LockedByFolder()))
         name: str | None = settings.study_name or folder.path.name
-        shown = path
+        shown = path = str(folder.path / JOURNAL)
     else:
-        storage, name, shown = _given(settings.storage), settings.study_name, masked(str(settings.storage))
+        name, shown = settings.study_name, masked(str(settings.storage))
     try:
+        storage: Any = _given(settings.storage)
+        if folder is not None:
+            storage = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=_LockedByFolder()))
         study = optuna.create_study(
             storage=storage,
             study_name=name,

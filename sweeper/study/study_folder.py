@@ -211,6 +211,8 @@ def unwritable(path: Path, error: OSError) -> ConfigError:
             "in hydra.job.config.override_dirname.exclude_keys"
         )
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return ConfigError(f"{path} must be a folder, a file is in its place; move it, or give hydra.sweep.dir=…")
     repair = "free some space" if full else "make it writable, or give another folder with hydra.sweep.dir=…"
     return ConfigError(
         f"{path} must be a folder that can be written, got: {error.strerror or error}; {repair}; "

@@ -25,6 +25,7 @@ from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.loop import Loop, SweepStopped
 from sweeper.study.provenance import Provenance, command_line
 from sweeper.study.recipe import mind_checks
+from sweeper.study.search.ask import method
 from sweeper.study.search.parameter import Parameter, parameter
 from sweeper.study.search.pruners import make_pruner
 from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler
@@ -33,6 +34,7 @@ from sweeper.study.settings import Settings
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
 from sweeper.study.tracking.relay_process import RelayProcess
+from sweeper.study.trial_dir import check_subdir, sweep_dir, trial_dir
 from sweeper.study.view.closing import show_results
 from sweeper.study.view.live import View
 from sweeper.study.view.results import Results
@@ -70,10 +72,13 @@ class Sweep:
                 f"hydra.sweeper.pruner must be null with {type(self.slots.launcher).__name__}, which reports nothing "
                 f"before its batch ends, got {s.pruner!r}; use hydra/launcher=local"
             )
-        extended = s.custom_search_space is not None
+        extended = method(s.custom_search_space) is not None
         sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats, extended=extended)
         self._check_launcher(planned=isinstance(sampler, PlannedSampler))
         self.slots.preflight(self.space.examples)
+        trial_dir(self.composer, self.space.examples[0], 0, "")
+        if s.n_trials > 1:
+            check_subdir(self.config)
         if s.dry_run:
             self._show_plan(found, sampler)
             return
@@ -186,7 +191,7 @@ class Sweep:
             safe_name(s.study_name)
         written = str(OmegaConf.to_container(hydra, resolve=False)["sweep"]["dir"])  # type: ignore[call-overload, index]
         fresh = "${now:" in written and (s.study_name is None or not self._names_folder())
-        path = Path(str(hydra.sweep.dir))
+        path = Path(sweep_dir(self.config))
         # two people may collect at once: the second waits for the first, and finds nothing left to do
         folder = claim_folder(path.absolute(), fresh=fresh, **({"wait_s": 120.0} if order() is not None else {}))
         if folder.path != path.absolute():

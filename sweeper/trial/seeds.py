@@ -8,9 +8,13 @@ import random
 import numpy as np
 import torch
 
+from sweeper.errors import ConfigError
+
 
 def derive(seed: int, *names: str | int) -> int:
     """A seed in [0, 2^63) for one purpose, the same on every machine and in every process."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
+        raise ConfigError(f"seed must be a whole number, got {seed!r}; try seed=0")
     digest = hashlib.blake2b(repr((int(seed), *names)).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") >> 1
 

@@ -9,57 +9,184 @@ import pytest
 from tests.conftest import ROOT
 
 M = "-m"
-TRAIN = [  # command, what the line says
-    ([M, "model=mpl"], ["model/mpl", "mlp"]),
-    ([M, "model=mpl,linear"], ["model/mpl", "mlp"]),
-    (["optimiser=sgd"], ["optimiser"]),
+SLURM = "hydra/launcher=slurm"
+TPE = "hydra/sweeper/sampler=tpe"
+F = "hydra.sweeper.study_name=f"
+SPACE = [  # command, what the line says
     ([M, "optimizer.lrr=interval(1e-5,1e-1)"], ["optimizer.lrr", "did you mean 'optimizer.lr'"]),
     ([M, "optimizer.lr=interval(1e-1,1e-5)"], ["optimizer.lr", "low < high", "interval(1e-1,1e-5)"]),
+    ([M, "optimizer.lr=interval(0,inf)"], ["optimizer.lr", "finite bounds", "interval(0,inf)"]),
     ([M, "optimizer.lr=loguniform(0,1)"], ["optimizer.lr", "low > 0", "loguniform(0,1)"]),
     ([M, "optimizer.lr=tag(log,interval(-1,1))"], ["optimizer.lr", "low > 0"]),
+    ([M, "optimizer.lr=uniform(a,b)"], ["optimizer.lr", "uniform(a,b)", "low", "str"]),
+    ([M, "model.width=loguniform(8)"], ["model.width", "loguniform(8)", "'high'"]),
+    ([M, "optimizer.lr=range(0,1,0)"], ["optimizer.lr", "step > 0", "range(0,1,0)", "range(start, stop, step)"]),
+    ([M, "model.width=choice(8,8)"], ["model.width", "different choices", "choice(8,8)", "remove"]),
     ([M, "optimizer.lr=choice()"], ["optimizer.lr", "choice"]),
     ([M, "optimizer.lr=loguniforn(1e-5,1e-1)"], ["loguniforn"]),
+    ([M, "hydra.sweeper.params=5"], ["hydra.sweeper.params", "map keys", "got 5"]),
+    ([M, "hydra.sweeper.params={optimizer.lr: 'nope('}"], ["optimizer.lr", "hydra.sweeper.params", "nope("]),
+    ([M, "hydra.sweeper.search=optimiser.*"], ["hydra.sweeper.search", "optimiser.*", "optimizer.lr"]),
+    ([M, "hydra.sweeper.search=[1]"], ["hydra.sweeper.search", "glob", "[1]"]),
+    ([M, "hydra.sweeper.search_space={x: {type: odd}}"], ["hydra.sweeper.search_space.x.type", "categorical", "odd"]),
+    ([M, "hydra.sweeper.custom_search_space=nowhere.f"], ["hydra.sweeper.custom_search_space", "nowhere.f"]),
+    ([M, "hydra/sweeper/sampler=grid"], ["optimizer.lr", "finite", "grid"]),
+    ([M, TPE, "hydra.sweeper.repeats=2"], ["hydra.sweeper.repeats", "must be 1", "got 2", "random"]),
+]
+SWEEPER = [
     ([M, "hydra.sweeper.sampler.sede=3"], ["sede"]),
     ([M, "+hydra.sweeper.sampler.sede=3"], ["hydra.sweeper.sampler.sede", "did you mean 'seed'"]),
     ([M, "hydra.sweeper.sampler=rundom"], ["hydra.sweeper.sampler", "rundom", "random"]),
+    ([M, "hydra/sweeper/sampler=rand"], ["hydra/sweeper/sampler/rand", "random"]),
+    ([M, "hydra/sweeper=optune"], ["hydra/sweeper/optune", "optuna"]),
     ([M, "hydra.sweeper.pruner=asher"], ["hydra.sweeper.pruner", "asher", "asha"]),
+    ([M, "hydra.sweeper.pruner={name: asha, min_resorce: 1}"], ["hydra.sweeper.pruner.min_resorce", "'min_resource'"]),
+    ([M, "hydra.sweeper.pruner={name: asha, reduction_factor: 0}"], ["hydra.sweeper.pruner", "reduction_factor >= 2"]),
+    ([M, "hydra.sweeper.direction=[minimize,minimize]", "hydra.sweeper.pruner=asha"], ["hydra.sweeper.pruner", "null"]),
+    ([M, "hydra/launcher=basic", "hydra.sweeper.pruner=asha"], ["hydra.sweeper.pruner", "hydra/launcher=local"]),
     ([M, "hydra.sweeper.n_trials=0"], ["hydra.sweeper.n_trials", ">= 1", "got 0"]),
     ([M, "hydra.sweeper.n_trials=many"], ["hydra.sweeper.n_trials", "many"]),
+    ([M, "+hydra.sweeper.n_trails=5"], ["hydra.sweeper.n_trails", "did you mean 'n_trials'"]),
     ([M, "hydra.sweeper.n_jobs=0"], ["hydra.sweeper.n_jobs", ">= 1"]),
+    ([M, "hydra.sweeper.n_jobs=1,2"], ["hydra.sweeper.n_jobs=1,2"]),
+    ([M, "hydra.sweeper.retries=-1"], ["hydra.sweeper.retries", ">= 0", "-1"]),
+    ([M, "hydra.sweeper.seed=abc"], ["hydra.sweeper.seed", "whole number", "abc"]),
+    ([M, "hydra.sweeper.dry_run=maybe"], ["hydra.sweeper.dry_run", "true or false", "maybe"]),
     ([M, "hydra.sweeper.direction=minimise"], ["hydra.sweeper.direction", "minimise"]),
+    ([M, "hydra.sweeper.direction=[]"], ["hydra.sweeper.direction", "at least one", "[]"]),
+    ([M, "objective=speed"], ["hydra.sweeper.direction", "speed"]),
     ([M, "hydra.sweeper.max_failure_rate=2"], ["hydra.sweeper.max_failure_rate", "0 to 1", "got 2"]),
-    ([M, "hydra.sweeper.search=optimiser.*"], ["hydra.sweeper.search", "optimiser.*", "optimizer.lr"]),
-    ([M, "hydra.sweeper.study_name=../up"], ["hydra.sweeper.study_name", "../up"]),
-    ([M, "hydra.sweeper.storage=sqlite:////proc/nowhere/s.db"], ["hydra.sweeper.storage", "/proc/nowhere/s.db"]),
-    ([M, "hydra.sweeper.storage=sqlitee:///s.db"], ["hydra.sweeper.storage", "sqlitee"]),
     ([M, "hydra.sweeper.detach=true"], ["hydra.sweeper.detach"]),
+]
+LAUNCHER = [
+    ([M, "hydra/launcher=locl"], ["hydra/launcher/locl", "local"]),
     ([M, "hydra.launcher.timeout_min=-1"], ["hydra.launcher.timeout_min", "> 0", "-1"]),
     ([M, "hydra.launcher.slots=0"], ["hydra.launcher.slots", ">= 1"]),
-    ([M, "hydra/launcher=basic", "hydra.sweeper.pruner=asha"], ["hydra.sweeper.pruner", "hydra/launcher=local"]),
-    ([M, "hydra/sweeper/sampler=grid"], ["optimizer.lr", "finite", "grid"]),
-    ([M, "hydra.sweep.dir=/proc/nope"], ["/proc/nope", "hydra.sweep.dir"]),
-    ([M, "tracking=mlfow"], ["tracking", "mlfow"]),
-    ([M, "objective=speed"], ["hydra.sweeper.direction", "speed"]),
-    (["optimizer.lr=???"], ["optimizer.lr must be set", "optimizer.lr="]),
+    ([M, "+hydra.launcher.slot=2"], ["hydra.launcher.slot", "did you mean 'slots'"]),
+    ([M, "hydra.launcher.gpus=99"], ["hydra.launcher.gpus", "visible", "got 99", "null"]),
+    ([M, "hydra.launcher.preload=[nowhere]"], ["hydra.launcher.preload", "'nowhere'", "remove"]),
+    ([M, "hydra.launcher.preload=5"], ["hydra.launcher.preload", "list", "5"]),
+    ([M, "hydra/launcher=submitit_local", "hydra.launcher.nodes=2"], ["hydra.launcher.nodes", "must be 1", "got 2"]),
+    ([M, SLURM, "hydra.launcher.timeout_min=0"], ["hydra.launcher.timeout_min", ">= 1", "got 0"]),
+    ([M, SLURM, "+hydra.launcher.partitoin=gpu"], ["hydra.launcher.partitoin", "did you mean 'partition'"]),
+    ([M, SLURM, "hydra.launcher.cpus_per_gpu=2"], ["hydra.launcher.cpus_per_gpu", "gpus_per_task", "cpus_per_task"]),
+    ([M, SLURM, "hydra.launcher.trials_at_once=2"], ["hydra.launcher.trials_at_once", "trials_per_job=1", "got 2"]),
+    ([M, SLURM, TPE], ["hydra.sweeper.n_jobs", "TPESampler", "got null"]),
+    ([M, SLURM, "hydra.sweeper.detach=true", "hydra.sweeper.pruner=asha"], ["hydra.sweeper.detach", "pruner=asha"]),
+]
+CONFIG = [
+    ([M, "model=mpl"], ["model/mpl", "mlp"]),
+    ([M, "model=mpl,linear"], ["model/mpl", "mlp"]),
+    (["optimiser=sgd"], ["optimiser"]),
+    (["data=mnist"], ["data/mnist", "digits"]),
+    (["regularizer=[droput]"], ["regularizer/droput"]),
+    (["stage=trian"], ["stage/trian", "train"]),
+    (["--config-name", "confg"], ["confg"]),
+    (["model.width=8,16"], ["model.width=8,16", "--multirun"]),
+    ([M, "optimizer.lr 0.1"], ["optimizer.lr 0.1"]),
+    ([M, "optimizer.lr=[1,2"], ["[1,2"]),
+    ([M, "--mutlirun"], ["--mutlirun"]),
+    (["+model.wdith=3"], ["model.wdith", "did you mean 'width'"]),
+    (["model._target_=models.mlp.MPL"], ["model._target_", "importable", "models.mlp.MPL"]),
+    (["optimizer._target_=torch.optim.Adm"], ["optimizer._target_", "importable", "torch.optim.Adm"]),
     (["optimizer.lr=-0.1"], ["optimizer.lr must be > 0", "-0.1"]),
+    (["optimizer.lr=???"], ["optimizer.lr must be set", "optimizer.lr="]),
+    (["optimizer.lr=fast"], ["optimizer.lr must be > 0", "fast", "3e-4"]),
     (["optimizer=sgd", "optimizer.momentum=1.5"], ["optimizer.momentum", "1.5"]),
     (["model.width=0"], ["model.width", "0"]),
+    (["model.depth=-1"], ["model.depth", ">= 1", "-1", "linear"]),
+    (["seed=a"], ["seed", "whole number", "'a'", "seed=0"]),
     (["regularizer=[dropout]", "model=linear"], ["dropout", "linear"]),
+    (["regularizer=[dropout]", "regularizer.dropout.p=1.5"], ["regularizer.dropout.p", "< 1", "1.5"]),
     (["regularizer=[label_smoothing]", "data=diabetes"], ["label_smoothing"]),
     (["model=cnn", "data=wine"], ["model=cnn", "data=wine", "mlp"]),
     (["stage.epochs=0"], ["stage.epochs", ">= 1"]),
+    (["stage.batch_size=0"], ["stage.batch_size", ">= 1", "got 0"]),
+    (["stage.device=gpu"], ["stage.device", "gpu", "auto"]),
     (["objective=val_los"], ["objective", "val_los", "val_loss"]),
+    (["data.split.val=1.2"], ["data.split", "val + test < 1", "1.2"]),
+    (["data.split.seed=x"], ["data.split.seed", "whole number", "'x'"]),
 ]
+STORES = [
+    ([M, "hydra.sweeper.storage=sqlite:////proc/nowhere/s.db"], ["hydra.sweeper.storage", "/proc/nowhere/s.db"]),
+    ([M, "hydra.sweeper.storage=sqlitee:///s.db"], ["hydra.sweeper.storage", "sqlitee"]),
+    (
+        [M, "hydra.sweeper.storage=redis://localhost"],
+        ["hydra.sweeper.storage", "redis://localhost", "sqlite:///study.db"],
+    ),
+    ([M, "hydra.sweeper.storage={_target_: optuna.storages.No}"], ["hydra.sweeper.storage", "optuna.storages.No"]),
+    ([M, "hydra.sweeper.storage=sqlite:///text.db"], ["hydra.sweeper.storage", "not a database"]),
+    ([M, "tracking=mlfow"], ["tracking", "mlfow"]),
+    ([M, "tracking={url: x}"], ["tracking", "url", "uri"]),
+    ([M, "tracking={uri: ./mlruns}"], ["tracking.uri", "./mlruns", "sqlite:///mlflow.db"]),
+    ([M, "tracking={uri: 'sqlite:////proc/no/x.db'}"], ["tracking.uri", "/proc/no/x.db", "mkdir"]),
+]
+FOLDERS = [
+    ([M, "hydra.sweeper.study_name=../up"], ["hydra.sweeper.study_name", "../up"]),
+    ([M, "hydra.sweeper.study_name=''"], ["hydra.sweeper.study_name", "one folder name", "''"]),
+    ([M, "hydra.sweep.dir=/proc/nope"], ["/proc/nope", "hydra.sweep.dir"]),
+    ([M, "hydra.sweep.dir=???"], ["hydra.sweep.dir", "Missing"]),
+    ([M, "hydra.sweep.subdir=x"], ["hydra.sweep.subdir", "of its own", "'x'", "${hydra.job.num}"]),
+    ([M, "hydra.sweep.subdir=../../out"], ["hydra.sweep.subdir", "inside", "../../out"]),
+    ([M, "hydra.sweep.subdir=/abs"], ["hydra.sweep.subdir", "inside", "/abs"]),
+]
+TRAIN = [*SPACE, *SWEEPER, *LAUNCHER, *CONFIG, *STORES, *FOLDERS]
+KEPT = {  # what lies in multirun/f when `study_name=f` is asked for, and what the line says
+    "a file": (None, ["multirun/f", "a file is in its place"]),
+    "torn": ({"study.yaml": "a: [1,"}, ["multirun/f/study.yaml", "readable YAML"]),
+    "no study": ({"study.yaml": "a: 1"}, ["multirun/f/study.yaml", "study_id", "start afresh"]),
+    "another": ({"study.yaml": "study_id: x\nspace: {a: '1,2'}"}, ["another space", "a: 1,2", "study_name"]),
+}
+COMMANDS = [
+    (["status", "nowhere"], ["nowhere", "study.yaml", "multirun/"]),
+    (["retry", "nowhere"], ["nowhere", "study.yaml"]),
+    (["sync", "nowhere"], ["nowhere", "study.yaml"]),
+    (["cancel", "nowhere"], ["nowhere", "study.yaml"]),
+    (["statsu", "x"], ["statsu", "status"]),
+    (["status"], ["folder"]),
+]
+
+
+def one_line(done, says):
+    assert done.code in (1, 2), done
+    for word in says:
+        assert word in done.err, (word, done)
+    assert "Traceback" not in done.both, done
 
 
 @pytest.mark.parametrize(("arguments", "says"), TRAIN, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_one_line_and_nothing_left(quick, tmp_path, arguments, says):
-    done = quick(ROOT / "train.py", *arguments, *([] if "tracking=mlfow" in arguments else ["tracking=null"]))
-    assert done.code == 1, done
-    for word in says:
-        assert word in done.err, (word, done)
-    assert "Traceback" not in done.both, done
-    assert not list(tmp_path.glob("multirun/*/study.yaml")), "a study was made"
+    (tmp_path / "text.db").write_text("this is no database " * 100)
+    tracked = any(a.startswith("tracking") for a in arguments)
+    done = quick(ROOT / "train.py", *arguments, *([] if tracked else ["tracking=null"]))
+    one_line(done, says)
+    assert not list(tmp_path.glob("multirun/*")), "a study was made"
+
+
+@pytest.mark.parametrize("kept", KEPT)
+def test_what_is_in_the_way_stays_as_it_was(quick, tmp_path, kept):
+    files, says = KEPT[kept]
+    folder = tmp_path / "multirun" / "f"
+    folder.parent.mkdir()
+    if files is None:
+        folder.write_text("mine")
+    for name, text in (files or {}).items():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    one_line(quick(ROOT / "train.py", M, F, "tracking=null"), says)
+    left = {p.name: p.read_text() for p in folder.iterdir() if p.name != "study.lock"} if files else folder.read_text()
+    assert left == (files or "mine")
+
+
+@pytest.mark.parametrize(("arguments", "says"), COMMANDS, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_commands(quick, tmp_path, arguments, says):
+    one_line(quick(ROOT / "sweeper" / "__main__.py", *arguments), says)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_environments_file_store_is_named(quick, tmp_path):
+    done = quick(ROOT / "train.py", "stage.epochs=1", MLFLOW_TRACKING_URI="./mlruns")
+    assert "tracking.uri" in done.err and "./mlruns" in done.err and "Traceback" not in done.both, done
 
 
 def test_the_traceback_is_there_on_request(run):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import signal
@@ -44,6 +45,8 @@ class LocalSettings:
                 raise ConfigError(
                     f"hydra.launcher.{key} must be a whole number >= 1, got {value!r}; try hydra.launcher.{key}=1"
                 )
+        if self.gpus is not None and (isinstance(self.gpus, bool) or not isinstance(self.gpus, int) or self.gpus < 0):
+            raise ConfigError(f"hydra.launcher.gpus must be a whole number >= 0 or null, got {self.gpus!r}")
         for key in ("timeout_min", "mem_gb"):
             value = getattr(self, key)
             if value is not None and (not isinstance(value, (int, float)) or not value > 0):
@@ -65,7 +68,12 @@ def read_local_settings(keys: Mapping[str, Any]) -> LocalSettings:
                 f"it has {', '.join(known)}"
             )
     preload = keys.get("preload") or ()
+    if not isinstance(preload, (str, Sequence)):
+        raise ConfigError(f"hydra.launcher.preload must be a list of modules, got {preload!r}; try preload=[torch]")
     names = (preload,) if isinstance(preload, str) else tuple(str(p) for p in preload)
+    for name in names:
+        if importlib.util.find_spec(name.partition(":")[0].partition(".")[0]) is None:
+            raise ConfigError(f"hydra.launcher.preload must name modules that can be imported, got {name!r}; remove it")
     return LocalSettings(**{**keys, "preload": names})
 
 
@@ -98,7 +106,13 @@ class LocalSlots:
 
     def __init__(self, settings: LocalSettings, *, n_jobs: int | None) -> None:
         self.settings = settings
-        gpus = visible_gpus() if settings.gpus is None else visible_gpus()[: settings.gpus]
+        gpus = visible_gpus()
+        if settings.gpus is not None and settings.gpus > len(gpus):
+            raise ConfigError(
+                f"hydra.launcher.gpus must be at most the {len(gpus)} GPU(s) visible here, got {settings.gpus}; "
+                "try hydra.launcher.gpus=null"
+            )
+        gpus = gpus[: settings.gpus]
         self._gpus = gpus
         found = len(gpus) // settings.gpus_per_trial * settings.trials_per_gpu or max(
             1, cores() // (settings.threads or 1)

@@ -49,7 +49,7 @@ class Asker:
         trials = study.get_trials(deepcopy=False)
         self._count = len(trials)
         self.repeats = {t.number: int(t.user_attrs[RETRIES]) for t in trials if RETRIES in t.user_attrs}
-        self._extend = _method(settings.custom_search_space)
+        self._extend = method(settings.custom_search_space)
         self._seed = _seed(space)
 
     @property
@@ -206,7 +206,8 @@ def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
     return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
 
 
-def _method(path: str | None) -> Any:
+def method(path: str | None) -> Any:
+    """The function of ``hydra.sweeper.custom_search_space``; ConfigError if there is none."""
     if path is None:
         return None
     from hydra.utils import get_method

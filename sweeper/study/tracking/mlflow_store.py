@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
+from sweeper.study.settings import check_uri
 from sweeper.study.tracking.record import SETTLED, Study, Trial
 from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, Run, read_cursor
 
@@ -54,14 +55,9 @@ def find_target(study: Study, uri: str | None, experiment: str | None, env: Mapp
     """The store (argument > study > environment > ``mlflow.db`` in the project) and the experiment in it."""
     name = experiment or study.experiment or env.get("MLFLOW_EXPERIMENT_NAME") or study.app
     uri = uri or study.uri or env.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    scheme = re.match(r"([A-Za-z][\w+.-]*):", uri)
-    if uri == "databricks" or (scheme and scheme[1] != "file" and not uri.startswith("sqlite")):
+    check_uri(uri)
+    if not uri.startswith("sqlite"):
         return Target(uri, name)
-    if not uri.startswith("sqlite:///"):
-        raise ConfigError(
-            f"tracking.uri must be a database or a server, got {uri!r}: MLflow 3.13 and later refuse plain "
-            "file stores; use sqlite:///mlflow.db or http://…"
-        )
     # SQLAlchemy takes the path as it is, a file URI wants it quoted.
     database = study.project.absolute() / uri.removeprefix("sqlite:///")
     return Target(f"sqlite:///{database}", name, (database.parent / "mlruns").as_uri(), database)

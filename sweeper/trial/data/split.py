@@ -56,6 +56,8 @@ def split_indices(strata: Array, *, val: float, test: float, seed: int) -> Parts
     A stratum too small to share (one or two examples at 20 %) stays in train.
     """
     _check_shares(val, test)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise ConfigError(f"data.split.seed must be a whole number >= 0, got {seed!r}; try data.split.seed=0")
     rng = np.random.default_rng(seed)
     parts: tuple[list[Array], ...] = ([], [], [])
     for stratum in np.unique(strata):

@@ -1,0 +1,50 @@
+"""The names of a sweep's folder and of its trials' folders, as ``hydra.sweep`` has them: inside, and one each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from sweeper.errors import ConfigError
+from sweeper.study.compose import Composer, job_config
+
+
+def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> str:
+    """The folder name of a trial below the sweep folder, as ``hydra.sweep.subdir`` says.
+
+    ConfigError if it would lie elsewhere, as a value with ``../`` in an ``override_dirname`` makes it.
+    """
+    name = _resolved(job_config(composer, overrides, number, sweep_dir), "hydra.sweep.subdir", "'${hydra.job.num}'")
+    normal = os.path.normpath(name)
+    if os.path.isabs(name) or normal in (".", "..") or normal.startswith("../") or "\0" in name:
+        raise ConfigError(
+            f"hydra.sweep.subdir must lie inside hydra.sweep.dir, got {name!r}; try hydra.sweep.subdir="
+            "'${hydra.job.num}', or name keys whose values hold a / in hydra.job.config.override_dirname.exclude_keys"
+        )
+    return normal
+
+
+def check_subdir(config: DictConfig) -> None:
+    """ConfigError if every trial would get the same folder."""
+    written = str(OmegaConf.to_container(config.hydra.sweep, resolve=False)["subdir"])  # type: ignore[index, call-overload]
+    if "${" not in written:
+        raise ConfigError(
+            f"hydra.sweep.subdir must give each trial a folder of its own, got {written!r} for all; "
+            "try hydra.sweep.subdir='${hydra.job.num}'"
+        )
+
+
+def sweep_dir(config: DictConfig) -> str:
+    """``hydra.sweep.dir`` as it resolves; ConfigError where it does not."""
+    return _resolved(config, "hydra.sweep.dir", "multirun/first")
+
+
+def _resolved(config: DictConfig, key: str, repair: str) -> str:
+    try:
+        return str(OmegaConf.select(config, key, throw_on_missing=True))
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"{key} must resolve to a name, got: {reason}; try {key}={repair}") from error
