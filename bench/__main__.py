@@ -51,7 +51,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", "slurm", []], help=ALL)
     two = {"nargs": 2, "type": int, "metavar": ("FEW", "MANY")}
-    parser.add_argument("--trials", default=(10, 50), **two)
+    parser.add_argument("--trials", nargs=3, type=int, default=(10, 50, 90), metavar=("FEW", "MANY", "MOST"))
     parser.add_argument("--slow-trials", default=(2, 6), help="of submitit_local and Ray Tune", **two)
     parser.add_argument("--repeats", type=int, default=2, help="of ours and joblib's sweeps")
     parser.add_argument("--noop-trials", default=(50, 250), **two)

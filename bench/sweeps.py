@@ -43,8 +43,9 @@ class Cost:
         return 60 * trials / self.wall_s(trials)
 
 
-def measure(trials: tuple[int, int], slow: tuple[int, int], repeats: int, ray: bool) -> Table:
-    once = {"basic": trials, "submitit_local": slow, **({"ray": slow} if ray else {})}
+def measure(trials: tuple[int, int, int], slow: tuple[int, int], repeats: int, ray: bool) -> Table:
+    few, many, most = trials
+    once = {"basic": (few, many), "submitit_local": slow, **({"ray": slow} if ray else {})}
     # taking turns, so that a slower minute of the machine meets both sides of a requirement
     turns = [("sweeper", n) for n in trials] + [("joblib", n) for n in trials]
     turns = turns * repeats + [(tool, n) for tool, counts in once.items() for n in counts]
@@ -58,13 +59,12 @@ def measure(trials: tuple[int, int], slow: tuple[int, int], repeats: int, ray: b
             raise Failed(
                 f"{tool}: more trials took no longer, {cost.walls}; measure on a quiet machine, or more trials"
             )
-    few, many = trials
     how = (
         f"Whole commands of {many} trials, start included, until every run is FINISHED in MLflow's SQLite store; each "
         f"tool at its defaults. Sweeper and joblib: medians of {repeats}, the others once. The marginal time is from "
-        f"{few} and {many} trials, of {' and '.join(t for t in once if once[t] is slow)} from {slow[0]} and {slow[1]}, "
-        f"drawn out to {many}. The peers' app trains by `bench/apps/digits_mlp.py`, the same work as our code (last "
-        "rows), and logs each epoch's metrics in one call."
+        f"{few} and {most} trials, of basic from {few} and {many}, of "
+        f"{' and '.join(t for t in once if once[t] is slow)} from {slow[0]} and {slow[1]}, drawn out to {many}. The "
+        "peers' app trains by `bench/apps/digits_mlp.py`, the same work as our code (last rows), and logs each epoch's metrics in one call."
     )
     rows = [*_compare(costs, many), *_limits(costs["sweeper"], many)]
     return Table(f"{many} trainings with MLflow on two slots", how, rows)
