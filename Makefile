@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test test-long test-slurm test-browser setup check bench bench-slurm ui clean
+.PHONY: sweep test test-long test-slurm test-browser setup check planted bench bench-slurm ui clean
 
 sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
@@ -34,6 +34,11 @@ check: setup          ## lint, format, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports --no-cache
+
+planted: setup        ## planted bugs and healthy programs, beside peers (into .venv-peers): writes docs/planted.md
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv-peers/planted \
+	    -r tests/planted/requirements-peers.txt
+	$(BIN)/python tests/planted/matrix.py
 
 bench: setup          ## ratios against peers on this machine (installs them into .venv-peers)
 	$(BIN)/python -m bench
