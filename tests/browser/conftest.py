@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,7 +138,8 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
 
 
 @pytest.fixture(scope="session")
-def page(tracked: Tracked, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Chromium alone."""
     if not CHROMIUM or not DRIVER:
         assert not os.environ.get("CI"), "CI can install chromium and chromium-driver"
         pytest.skip("chromium and chromedriver are not installed")
@@ -148,9 +150,14 @@ def page(tracked: Tracked, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     options.binary_location = CHROMIUM
     for argument in (*ALONE, f"user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(f"--{argument}")
+    browser = webdriver.Chrome(options=options, service=Service(DRIVER))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+@pytest.fixture(scope="session")
+def page(tracked: Tracked, driver: Any) -> Iterator[Page]:
     with serving(tracked.folder) as server:
-        driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        try:
-            yield Page(driver, server)
-        finally:
-            driver.quit()
+        yield Page(driver, server)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import random
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -71,6 +72,7 @@ def main() -> int:
                     results[which, index, seed] = before[which, plant.kind, seed]
                 elif which in args.which and args.only in plant.kind + plant.group:
                     jobs.append((which, index, seed))
+    random.Random(0).shuffle(jobs)  # a run that is cut short has a sample of each group
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(args.jobs, mp_context=spawn) as pool:  # its workers may have data-loader workers
         for done in as_completed([pool.submit(one, job) for job in jobs]):
@@ -139,7 +141,7 @@ def peer_table(by_peers: dict[str, list[str]], bugs: list[tuple[plants.Plant, li
         "",
         f"Catches by group beside {pins}, each as its README says. For a peer any word counts, failure or warning, "
         "whatever it names, that it doesn't say of the default programs without a bug; "
-        f"no word in {peers.LIMIT_S} s counts as none (`tests/planted/peers.py`).",
+        f"no word in {peers.LIMIT_S} s of processor time counts as none (`tests/planted/peers.py`).",
         "",
         f"| group | plants | {' | '.join(names)} |",
         "|---|---|" + "---|" * len(names),
