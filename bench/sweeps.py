@@ -63,8 +63,9 @@ def measure(trials: tuple[int, int, int], slow: tuple[int, int], repeats: int, r
         f"Whole commands of {many} trials, start included, until every run is FINISHED in MLflow's SQLite store; each "
         f"tool at its defaults. Sweeper and joblib: medians of {repeats}, the others once. The marginal time is from "
         f"{few} and {most} trials, of basic from {few} and {many}, of "
-        f"{' and '.join(t for t in once if once[t] is slow)} from {slow[0]} and {slow[1]}, drawn out to {many}. The "
-        "peers' app trains by `bench/apps/digits_mlp.py`, the same work as our code (last rows), and logs each epoch's metrics in one call."
+        f"{' and '.join(t for t in once if once[t] is slow)} from {slow[0]} and {slow[1]}, drawn out to {many}. "
+        "The peers' app trains by `bench/apps/digits_mlp.py`, the same work as our code (last rows), and logs each "
+        "epoch's metrics in one call."
     )
     rows = [*_compare(costs, many), *_limits(costs["sweeper"], many)]
     return Table(f"{many} trainings with MLflow on two slots", how, rows)
