@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from sweeper.space_node import without_space
 from sweeper.trial.check import Report, Subject, Verdict, api, from_config
 from sweeper.trial.check.run import run_checks, verdicts
-from sweeper.trial.check.verdict import FAIL
 from sweeper.trial.data import sklearn_tables
+from sweeper.trial.verdict import FAIL
 
 CONF = Path(__file__).parents[2] / "conf"
 

@@ -7,7 +7,8 @@ verdict that fails first names the root cause. A new check is a new file: nothin
 """
 
 from sweeper.trial.check.api import check
+from sweeper.trial.check.check import Check, CheckFailed, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, CheckFailed, NotApplicable, Report, Verdict
+from sweeper.trial.verdict import Report, Verdict
 
 __all__ = ["Check", "CheckFailed", "NotApplicable", "Report", "Subject", "Verdict", "check"]

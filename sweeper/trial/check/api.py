@@ -15,11 +15,12 @@ from torch.optim import Optimizer
 
 from sweeper.errors import ConfigError
 from sweeper.trial.check.batches import POOL, Batch, gather, is_pair, unpack
-from sweeper.trial.check.page import page as page_of
+from sweeper.trial.check.check import CheckFailed
 from sweeper.trial.check.run import run_checks
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.terminal import message
-from sweeper.trial.check.verdict import CheckFailed, Report
+from sweeper.trial.page import page as page_of
+from sweeper.trial.verdict import Report
+from sweeper.trial.verdict_lines import message
 
 BATCH = 128  # examples of the one batch that most checks look at, where data come whole
 

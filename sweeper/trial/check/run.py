@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import lru_cache
 
 from sweeper.errors import ConfigError, nearest
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import FAIL, Check, NotApplicable, Report, Verdict
+from sweeper.trial.verdict import FAIL, Report, Verdict
 
 GROUPS = ("inputs", "graph", "loss", "init", "step", "labels", "pipeline", "fit", "evaluation", "seeds")
 

@@ -17,15 +17,16 @@ from omegaconf import DictConfig
 from sweeper import ledger
 from sweeper.folder import replace
 from sweeper.trial.check.batches import flat
+from sweeper.trial.check.check import CheckFailed
 from sweeper.trial.check.from_config import subject_of
-from sweeper.trial.check.page import page
 from sweeper.trial.check.run import run_checks
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.terminal import lines
-from sweeper.trial.check.verdict import FAIL, PASS, CheckFailed, Report
+from sweeper.trial.page import page
 from sweeper.trial.report import artifact, report, tag
 from sweeper.trial.setup import pick_device
 from sweeper.trial.train import trial_folder
+from sweeper.trial.verdict import FAIL, PASS, Report
+from sweeper.trial.verdict_lines import lines
 
 log = logging.getLogger(__name__)
 

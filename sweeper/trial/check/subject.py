@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sweeper.trial.check.batches import Batch, Inputs
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.outputs import CLASSES, VALUES, Family, Kind, family_of, kind_of, tensor_of
 from sweeper.trial.check.restore import untouched
-from sweeper.trial.check.verdict import NotApplicable
 
 
 @dataclass

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.evaluation.observe import Observed, observe
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 SAME = 1e-3
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.evaluation.every_batch import close
 from sweeper.trial.check.evaluation.observe import observe
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class ExampleWeights(Check):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import nn
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.evaluation.observe import observe
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 MODAL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.outputs import BINARY, CLASSES, tensor_of
 from sweeper.trial.check.subject import Subject, call_by_name, own_code
-from sweeper.trial.check.verdict import NotApplicable
 
 SIZE = 16  # of the full batches; the short last one has 3, and its examples are the hardest
 

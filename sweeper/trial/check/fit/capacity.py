@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sweeper.trial.check.pictures import curves
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject, train
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import curves
+from sweeper.trial.verdict import Verdict
 
 STEPS, EXAMPLES = 40, 64
 WORSE = 1.1  # twice the width may end a little higher by chance; a bug ends far higher

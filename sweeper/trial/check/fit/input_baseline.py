@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.batches import Batch, main, replace, tensors
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST
-from sweeper.trial.check.pictures import curves
 from sweeper.trial.check.subject import Subject, train
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import curves
+from sweeper.trial.verdict import Verdict
 
 STEPS, SIZE = 150, 64
 

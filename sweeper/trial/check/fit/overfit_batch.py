@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch, flat
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import towards
 from sweeper.trial.check.outputs import CLASSES, VALUES
-from sweeper.trial.check.pictures import Picture, curves, table
 from sweeper.trial.check.subject import Subject, train
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import Picture, curves, table
+from sweeper.trial.verdict import Verdict
 
 RATES = (3e-3, 1e-2, 1e-3)
 STEPS = 1000  # at most; a net without a bug is there after about 50

@@ -6,9 +6,10 @@ import math
 
 import torch
 
-from sweeper.trial.check.pictures import heatmap
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import heatmap
+from sweeper.trial.verdict import Verdict
 
 STEPS = 40
 EXAMPLES = 24

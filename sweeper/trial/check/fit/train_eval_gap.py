@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 PASSES = 300  # with the slowest momentum in use, 0.01, 5 % of the start are left
 GAP = 0.25  # of the spread of the outputs

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class BatchStatistics(Check):

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from sweeper.trial.check.batches import Inputs
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.outputs import tensor_of
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class DropoutInEval(Check):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.batches import main, replace, tensors
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.graph.sequences import is_causal, time_first
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class FutureHidden(Check):

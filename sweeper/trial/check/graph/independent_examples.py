@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Inputs, change, main, replace, tensors
-from sweeper.trial.check.pictures import Picture, heatmap
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import Picture, heatmap
+from sweeper.trial.verdict import Verdict
 
 TOLERANCE = 1e-4  # of the change in the changed examples: blocked sums differ by about 1e-6
 

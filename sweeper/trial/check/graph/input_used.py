@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import main, replace, tensors
-from sweeper.trial.check.pictures import Picture, heatmap
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import Picture, heatmap
+from sweeper.trial.verdict import Verdict
 
 DRAWS = 4  # of noise: a path that rectifiers close in one is open in another
 BORDER = 0.05  # of the pixels: strided windows may leave out the last rows and columns

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.init.activations import RECTIFIERS, activations, by_unit
-from sweeper.trial.check.pictures import bars
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import bars
+from sweeper.trial.verdict import Verdict
 
 CHANCE = 1e-4
 

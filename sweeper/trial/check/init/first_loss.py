@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.outputs import (
     BINARY,
     CLASSES,
@@ -19,7 +20,6 @@ from sweeper.trial.check.outputs import (
     as_family,
 )  # fmt: skip
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import NotApplicable
 
 EXAMPLES = 256
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from sweeper.trial.check.pictures import bars
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject, train
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import bars
+from sweeper.trial.verdict import Verdict
 
 FADED = 1e-6  # of the largest: single precision has 7 digits
 

@@ -6,9 +6,10 @@ import math
 
 from torch import nn
 
-from sweeper.trial.check.pictures import bars
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import bars
+from sweeper.trial.verdict import Verdict
 
 LARGE = 4.0  # deviations grow fourfold a layer; He's is 1.4, Glorot's 1, torch's own 0.58
 SMALL = 0.05  # deviations shrink twentyfold a layer; a Gaussian of 0.02 over 16 inputs has 0.08

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.init.first_loss import first_loss
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 NATS = 0.5  # more than an even start costs with nine in ten examples of one class (0.37)
 RATIO = 3.0  # the mean is then 1.4 times as far from the start as the targets are from the mean

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.init.first_loss import first_loss
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 NATS = 0.75  # logits of deviation s cost about s²/2 more than even ones; torch's own layers give s = 0.2 to 0.8
 RATIO = 2.5  # the same for squared errors: outputs as large as the targets double the loss

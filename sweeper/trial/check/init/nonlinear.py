@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.trial.check.batches import main, replace, tensors
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.outputs import LOG_PROBABILITIES, PROBABILITIES, SIGMOID
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class Nonlinear(Check):

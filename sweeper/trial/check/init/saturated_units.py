@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.init.activations import SQUASHERS, Activation, activations
-from sweeper.trial.check.pictures import bars
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import bars
+from sweeper.trial.verdict import Verdict
 
 FLAT = 0.05  # of the steepest slope: tanh beyond ±0.975, sigmoid outside 0.013 to 0.987
 MOST = 0.5  # of a layer's outputs; inputs of deviation 1 give 3 % for tanh

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 STEPS = 4  # a last layer that starts at zero differs after one step, the layer below after two
 LENGTH = 1e-2  # of a step, as root mean square over all weights

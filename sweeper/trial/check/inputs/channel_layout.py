@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.trial.check.batches import main
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 CHANNELS = (1, 3, 4)  # grey, colour, colour and opacity
 SMOOTHER = 0.8  # of the roughness as read: natural pictures read wrongly are 1.5 to 5 times as rough

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from sweeper.trial.check.batches import main, tensors
-from sweeper.trial.check.pictures import heatmap, montage, table
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.pictures import heatmap, montage, table
+from sweeper.trial.verdict import Verdict
 
 SHOWN = 24
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sweeper.trial.check.batches import Batch, tensors
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class FiniteInputs(Check):

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.trial.check.batches import main
-from sweeper.trial.check.pictures import histogram
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import histogram
+from sweeper.trial.verdict import Verdict
 
 LARGE = 3.0  # root mean square: standardised data have 1, images in [-1, 1] or [0, 1] less
 COLUMN = 10.0  # the same for one column of a table: a standardised column has 1 over the whole set

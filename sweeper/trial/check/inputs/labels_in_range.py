@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.outputs import CLASSES
-from sweeper.trial.check.pictures import bars
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import bars
+from sweeper.trial.verdict import Verdict
 
 IGNORE = -100  # torch's ignore_index
 ENOUGH = 20  # examples in each other class: one as frequent would be absent by chance with probability e^-20

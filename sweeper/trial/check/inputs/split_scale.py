@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sweeper.trial.check.batches import main
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class SplitScale(Check):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import (
     SIGMAS,
     features,
@@ -14,7 +15,7 @@ from sweeper.trial.check.labels.simple import (
     targets_matrix,
 )  # fmt: skip
 from sweeper.trial.check.subject import Subject, train
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 SHIFTS = (1, -1, 2, -2, 3, -3)
 STEPS = 150

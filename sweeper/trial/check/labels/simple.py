@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch, flat, main, tensors
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import NotApplicable
 
 MOST = 1024  # examples, as distances and the ridge are cubic in them
 WIDEST = 1024  # features; wider inputs are projected at random, which keeps distances (Johnson & Lindenstrauss 1984)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import flat
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST, features, sample
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 NEAR = 0.25  # of the median distance between neighbours within training
 MORE = 0.01  # of the validation examples, beyond what training shows within itself

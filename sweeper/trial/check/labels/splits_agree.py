@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST, features, left_out, sample, standardised, targets_matrix
-from sweeper.trial.check.pictures import heatmap
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import heatmap
+from sweeper.trial.verdict import Verdict
 
 LOST = 0.5  # of what a simple model gains over chance on training examples
 

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import flat
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST
-from sweeper.trial.check.pictures import bars
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import bars
+from sweeper.trial.verdict import Verdict
 
 SURE = 0.999  # of the target's variance: classes would lie 60 deviations apart
 OTHERS = 0.2  # share of the features that may be so before the task is simply easy

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import small, towards
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 SURE = 150.0  # logits apart: a probability of e^-150 is 0 in single precision, and e^150 is infinite
 

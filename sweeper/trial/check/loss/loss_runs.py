@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class LossRuns(Check):

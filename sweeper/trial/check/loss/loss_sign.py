@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import small, towards, value
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class LossSign(Check):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import shifted
 from sweeper.trial.check.outputs import BINARY, CLASSES, RELU, SIGMOID, TANH
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 RANGES = {RELU: (0.0, float("inf")), SIGMOID: (0.0, 1.0), TANH: (-1.0, 1.0)}
 OUT = 0.01  # share of targets out of reach that rounding and outliers don't explain

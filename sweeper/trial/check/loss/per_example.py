@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.loss.probe import small
 from sweeper.trial.check.outputs import RAW, VALUES
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import NotApplicable
 
 SAME = 1e-3
 

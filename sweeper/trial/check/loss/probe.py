@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.loss.shift import shift_in_loss
 from sweeper.trial.check.outputs import BINARY, CLASSES, RAW, Family, as_family
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import NotApplicable
 
 EXAMPLES = 16
 

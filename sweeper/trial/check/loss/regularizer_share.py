@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.outputs import tensor_of
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 LARGEST = 1.0  # of the task's gradient: beyond it the penalty decides where the weights go
 

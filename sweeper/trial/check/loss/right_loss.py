@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import small, towards, value
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 5.0)  # logits of the right class above the others; label smoothing turns near 4.5
 FEW = 20  # different whole numbers that still look like class numbers

@@ -7,10 +7,11 @@ import math
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import shifted, small, towards, value
 from sweeper.trial.check.outputs import CLASSES, PROBABILITIES, RAW, RELU, SIGMOID, VALUES, Family
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 TWICE = "remove the softmax or sigmoid from the model: this loss has its own"
 MISSING = (

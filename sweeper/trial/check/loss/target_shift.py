@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.graph.sequences import next_token_offset
 from sweeper.trial.check.loss.shift import shift_in_loss
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class TargetShift(Check):

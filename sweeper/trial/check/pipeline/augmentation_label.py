@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.batches import Batch, join
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST, features, sample, standardised
 from sweeper.trial.check.pipeline.augmented import augmented
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 KEPT = 0.5  # of what the nearest plain neighbour gains over chance
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sweeper.trial.check.batches import main
-from sweeper.trial.check.pictures import Picture, montage
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.pipeline.augmented import augmented
 from sweeper.trial.check.subject import OwnCodeFailed, Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.pictures import Picture, montage
+from sweeper.trial.verdict import Verdict
 
 FARTHER = 1.0  # of the plain range, beyond it: noise and brightness go a little out of range, other units far
 SPREAD = 3.0

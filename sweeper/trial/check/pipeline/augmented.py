@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.subject import Subject, own_code
-from sweeper.trial.check.verdict import NotApplicable
 from sweeper.trial.seeds import seed_everything
 
 

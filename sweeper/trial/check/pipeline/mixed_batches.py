@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.batches import gather
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 SIGMAS = 5.0
 

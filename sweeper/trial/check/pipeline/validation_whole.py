@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class ValidationWhole(Check):

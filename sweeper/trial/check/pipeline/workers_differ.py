@@ -6,8 +6,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from sweeper.trial.check.batches import flat, unpack
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 
 class WorkersDiffer(Check):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.batches import flat, gather
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
 from sweeper.trial.seeds import seed_everything
+from sweeper.trial.verdict import Verdict
 
 LOOKED_AT = 256
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.step.observe import two_steps
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 OLD = 0.3  # of the previous gradient in the one that is used; 0 when cleared, 1 when not
 

@@ -6,10 +6,11 @@ import math
 
 import torch
 
-from sweeper.trial.check.pictures import curves
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.step.observe import no_dropout
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import curves
+from sweeper.trial.verdict import Verdict
 
 STEPS = 60
 REPLACED = 1.0  # change of all weights in one step over their norm: they are replaced, not adjusted

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import NotApplicable
 from sweeper.trial.seeds import seed_everything
 
 

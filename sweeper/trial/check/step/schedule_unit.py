@@ -6,9 +6,10 @@ import copy
 import math
 from typing import Any
 
-from sweeper.trial.check.pictures import curves
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.pictures import curves
+from sweeper.trial.verdict import Verdict
 
 OFF = 3.0  # times: a length in epochs stepped by batches is off by the steps of an epoch
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.step.observe import two_steps
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.check.verdict import Check, NotApplicable, Verdict
+from sweeper.trial.verdict import Verdict
 
 OTHER = 0.5  # cosine: below it, what is minimised is mostly something else than the loss
 

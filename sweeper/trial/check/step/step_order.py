@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.step.observe import two_steps
 from sweeper.trial.check.subject import OwnCodeFailed, Subject
-from sweeper.trial.check.verdict import Check, Verdict
+from sweeper.trial.verdict import Verdict
 
 NONE = 1e-6  # of the right gradient's norm
 

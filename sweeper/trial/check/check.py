@@ -1,36 +1,17 @@
-"""What a check is and what it says."""
+"""What a check is: one question to a training setup, and the verdict on it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from hydra.errors import CompactHydraException
 
+from sweeper.trial.verdict import FAIL, NOT_APPLICABLE, PASS, Report, Verdict
+
 if TYPE_CHECKING:
-    from sweeper.trial.check.pictures import Picture
     from sweeper.trial.check.subject import Subject
-
-PASS, FAIL, NOT_APPLICABLE = "pass", "fail", "not applicable"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One check's answer: ``reason`` is a sentence with the numbers, ``advice`` what to do about a failure."""
-
-    check: str
-    state: str
-    reason: str
-    expected: str = ""
-    advice: str = ""
-    measured: Mapping[str, float] = field(default_factory=dict)
-    pictures: tuple[Picture, ...] = ()
-    hypothesis: str = ""
-    tip: int | None = None
-    group: str = ""
-    seconds: float = 0.0
+    from sweeper.trial.pictures import Picture
 
 
 class NotApplicable(Exception):
@@ -91,36 +72,6 @@ class Check:
             self.name, state, reason, expected, advice, dict(measured or {}), pictures,
             self.hypothesis, self.tip, self.group,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Report:
-    """All verdicts in causal order, the time they took, and what was checked, in words."""
-
-    subject: str
-    verdicts: tuple[Verdict, ...]
-    seconds: float
-    page: Path | None = None
-
-    def __iter__(self) -> Iterator[Verdict]:
-        return iter(self.verdicts)
-
-    def __getitem__(self, check: str) -> Verdict:
-        return next(verdict for verdict in self.verdicts if verdict.check == check)
-
-    @property
-    def failures(self) -> tuple[Verdict, ...]:
-        """The failed verdicts; the first is the likely root cause of the others."""
-        return tuple(verdict for verdict in self.verdicts if verdict.state == FAIL)
-
-    @property
-    def ok(self) -> bool:
-        """True if nothing failed."""
-        return not self.failures
-
-    def count(self, state: str) -> int:
-        """How many verdicts are in ``state``."""
-        return sum(verdict.state == state for verdict in self.verdicts)
 
 
 class CheckFailed(AssertionError, CompactHydraException):
