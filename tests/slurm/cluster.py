@@ -22,7 +22,7 @@ NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "mariadbd", "sacctmgr")
 PACKAGES = ("slurm-wlm", "munge", "slurmdbd", "mariadb-server")
 NODES = ("n1", "n2")
-KILL_WAIT_S, NODE_TIMEOUT_S = 5, 10  # SLURM's defaults, 30 s and 300 s, make tests slow
+KILL_WAIT_S, NODE_TIMEOUT_S = 5, 5  # SLURM's defaults, 30 s and 300 s, make tests slow
 
 
 def install() -> None:
@@ -134,6 +134,14 @@ class Cluster:
                 _kill(pid, signal.SIGKILL)
             time.sleep(0.05)
 
+    def kill_job(self, job: str) -> None:
+        """SIGKILL to every process of a job ``141_3``, as from a kernel that is out of memory."""
+        array, _, index = job.partition("_")
+        doomed = _processes_with(f"SLURM_ARRAY_JOB_ID={array}", f"SLURM_ARRAY_TASK_ID={index}")
+        for number in (signal.SIGSTOP, signal.SIGKILL):  # none outlives another
+            for pid in doomed:
+                _kill(pid, number)
+
     def cancel_all(self) -> None:
         """Leave the cluster empty, all nodes serving."""
         for node in NODES:
@@ -234,7 +242,7 @@ class Cluster:
             JobAcctGatherParams="OverMemoryKill", SchedulerType="sched/backfill",
             SchedulerParameters="sched_interval=1,bf_interval=1,sched_min_interval=10000,requeue_setup_env_fail",
             ReturnToService=2, JobRequeue=1, MaxJobCount=20000, KillWait=KILL_WAIT_S, SlurmdTimeout=NODE_TIMEOUT_S,
-            SlurmctldTimeout=15, InactiveLimit=0, GresTypes="gpu",
+            MessageTimeout=5, TCPTimeout=1, SlurmctldTimeout=15, InactiveLimit=0, GresTypes="gpu",
             SlurmdParameters="config_overrides", PreemptType="preempt/partition_prio",
             PreemptMode="REQUEUE", StateSaveLocation=folder / "state", SlurmdSpoolDir=f"{folder}/spool-%n",
             SlurmctldPidFile=folder / "pid" / "slurmctld.own", SlurmdPidFile=f"{folder}/pid/slurmd-%n.own",
@@ -318,16 +326,7 @@ class Cluster:
 
     def _tasks(self, node: str) -> set[int]:
         """The processes of jobs on the node, by their environment."""
-        wanted = (f"SLURM_CONF={self.env['SLURM_CONF']}", f"SLURMD_NODENAME={node}")
-        found = set()
-        for pid in _processes():
-            try:
-                variables = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace").split("\0")
-            except OSError:
-                continue
-            if all(w in variables for w in wanted):
-                found.add(pid)
-        return found - {os.getpid()}
+        return _processes_with(f"SLURM_CONF={self.env['SLURM_CONF']}", f"SLURMD_NODENAME={node}")
 
 
 def _which(program: str) -> str | None:
@@ -355,6 +354,19 @@ def _succeeds(command: list[str]) -> bool:
 
 def _processes() -> list[int]:
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _processes_with(*variables: str) -> set[int]:
+    """Processes that have all of these in their environment."""
+    found = set()
+    for pid in _processes():
+        try:
+            environment = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace").split("\0")
+        except OSError:
+            continue
+        if all(v in environment for v in variables):
+            found.add(pid)
+    return found - {os.getpid()}
 
 
 def _open_files(pid: int) -> set[str]:

@@ -12,7 +12,7 @@ from tests.slurm.conftest import TOY, both
 from tests.study.test_failures import results, study
 
 SEEN_WITHIN_S = 30
-MODES = ["ok", "raise", "exit", "kill", "memory", "none", "hang", "wait"]
+MODES = ["ok", "raise", "exit", "kill", "memory", "none", "hang", "wait", "graceful"]
 
 
 def running(cluster: Cluster) -> dict[str, str]:
@@ -35,20 +35,22 @@ def job_of(folder: Path) -> str:
 
 @both
 def test_each_kind_of_failure_is_a_trial_with_its_reason(slurm, tmp_path):
+    """Memory limits are enforced by slurmd's polling (OverMemoryKill), as containers rarely have cgroups."""
     sweep = start(
-        *TOY, "hydra/sweeper/sampler=grid", f"mode={','.join(MODES)}", "hydra.sweeper.n_trials=8",
+        *TOY, "hydra/sweeper/sampler=grid", f"mode={','.join(MODES)}", f"hydra.sweeper.n_trials={len(MODES)}",
         "hydra.launcher.timeout_min=1", "hydra.launcher.mem_gb=0.2", cwd=tmp_path,
     )  # fmt: skip
-    waiting = tmp_path / "s" / str(MODES.index("wait"))
+    hanging, waiting, doomed = (tmp_path / "s" / str(MODES.index(mode)) for mode in ("hang", "wait", "graceful"))
     slurm.command("scancel", job_of(waiting))
     cancelled = time.time()
-    hanging = tmp_path / "s" / str(MODES.index("hang"))
+    slurm.kill_job(job_of(doomed))
+    killed = time.time()
     job_of(hanging)
     begun = json.loads((hanging / "events.0.jsonl").read_text().splitlines()[0])["time"]
     out, err = sweep.communicate(timeout=200)
     assert sweep.returncode == 1, out + err
     found = results(tmp_path / "s")
-    assert found["counts"] == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 7}
+    assert found["counts"] == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 8}
     reasons = {MODES[f["number"]]: f["reason"] for f in found["failed_trials"]}
     expected = {
         "raise": "RuntimeError: the weights exploded",
@@ -58,12 +60,14 @@ def test_each_kind_of_failure_is_a_trial_with_its_reason(slurm, tmp_path):
         "none": "must return a number, got 'None'",
         "hang": "exceeded hydra.launcher.timeout_min=1",
         "wait": "cancelled from outside (scancel)",
+        "graceful": "its job was killed by signal 9",
     }
     assert reasons.keys() == expected.keys()
     for mode, reason in expected.items():
         assert reason in reasons[mode], (mode, reasons)
     told = {MODES[t.number]: t.datetime_complete.timestamp() for t in study(tmp_path / "s").trials}
     assert told["wait"] - cancelled < SEEN_WITHIN_S
+    assert told["graceful"] - killed < SEEN_WITHIN_S
     # SLURM looks at limits every 30 s or so, and then gives KillWait
     assert told["hang"] - begun < 60 + 30 + 5 + SEEN_WITHIN_S
     for mode in ("raise", "exit", "kill", "none"):
@@ -73,23 +77,33 @@ def test_each_kind_of_failure_is_a_trial_with_its_reason(slurm, tmp_path):
 
 
 @both
-def test_a_lost_node_is_left_for_another(slurm, tmp_path):
-    sweep = start(*TOY, "mode=wait", "x=uniform(0,1)", "hydra.sweeper.n_trials=2", "steps=1", cwd=tmp_path)
-    jobs = {job_of(tmp_path / "s" / str(n)): n for n in range(2)}
-    lost = next((job, node) for job, node in running(slurm).items() if job in jobs)
-    slurm.kill_node(lost[1])
-    killed = time.time()
-    folder = tmp_path / "s" / str(jobs[lost[0]])
-    while not (folder / "events.1.jsonl").exists():
-        assert time.time() - killed < 60
+def test_a_lost_node_is_left_for_another_or_said_and_attempted_again(slurm, tmp_path):
+    requeued = start(*TOY, "mode=wait", "x=uniform(0,1)", "hydra.sweeper.n_trials=1", cwd=tmp_path)
+    job = job_of(tmp_path / "s" / "0")
+    node = running(slurm)[job]
+    other = [word if "sweep.dir" not in word else "hydra.sweep.dir=t" for word in TOY]
+    kept = ("+hydra.launcher.additional_parameters.requeue=false", "hydra.sweeper.retries=1")
+    there = f"+hydra.launcher.additional_parameters.nodelist={node}"
+    failed = start(*other, "mode=wait", "x=uniform(0,1)", "hydra.sweeper.n_trials=1", *kept, there, cwd=tmp_path)
+    first = job_of(tmp_path / "t" / "0")
+    slurm.kill_node(node)
+    lost = time.time()
+    again, said = tmp_path / "s" / "0" / "events.1.jsonl", tmp_path / "t" / "0" / "end.0.json"
+    while not (again.exists() and said.exists()):
+        assert time.time() - lost < SEEN_WITHIN_S, (again.exists(), said.exists())
         time.sleep(0.1)
+    slurm.start_node(node)
     (tmp_path / "go").touch()
-    out, err = sweep.communicate(timeout=60)
-    assert sweep.returncode == 0, out + err
-    assert json.loads((folder / "end.0.json").read_text())["state"] == "INTERRUPTED"
-    nodes = [json.loads(p.read_text().splitlines()[0])["slurm_job_id"] for p in sorted(folder.glob("events.*.jsonl"))]
-    assert nodes == [lost[0]] * 2
-    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 2
+    for sweep in (requeued, failed):
+        out, err = sweep.communicate(timeout=90)
+        assert sweep.returncode == 0, out + err
+    assert f"lost: its node failed on {node} (NODE_FAIL) (job {first}); attempt 2 of 2" in err
+    assert json.loads((tmp_path / "s" / "0" / "end.0.json").read_text())["state"] == "INTERRUPTED"
+    for folder, same in (("s", True), ("t", False)):
+        jobs = [json.loads(p.read_text().splitlines()[0])["slurm_job_id"]
+                for p in sorted((tmp_path / folder / "0").glob("events.*.jsonl"))]  # fmt: skip
+        assert len(jobs) == 2 and (jobs[0] == jobs[1]) == same
+        assert results(tmp_path / folder)["counts"]["COMPLETE"] == 1
 
 
 def test_a_lost_job_is_attempted_again_as_configured(sweep, tmp_path):

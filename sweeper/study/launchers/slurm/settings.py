@@ -150,6 +150,14 @@ def log_path(folder: Path, job_id: str, *, error: bool = True) -> Path:
     return folder / f"{job_id}_0_log.{'err' if error else 'out'}"
 
 
+def _flags(additional: Mapping[str, Any]) -> dict[str, Any]:
+    """sbatch's further options: requeued where nobody says otherwise, and ``false`` leaves a flag out."""
+    flags = {"requeue": "no-requeue" not in additional, **additional}
+    if flags["requeue"] is False:
+        flags["no-requeue"] = True
+    return {name: value for name, value in flags.items() if value is not False}
+
+
 def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: int, *, at_once: int) -> str:
     """The script of an array of ``count`` jobs, as submitit writes it."""
     import submitit
@@ -181,7 +189,7 @@ def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: in
         **renamed,
         **given,
         array_parallelism=min(settings.array_parallelism, at_once),
-        additional_parameters={"requeue": True, **settings.additional_parameters},
+        additional_parameters=_flags(settings.additional_parameters),
     )
     executor.parameters["map_count"] = count
     return executor.text()
