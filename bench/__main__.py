@@ -19,6 +19,7 @@ from bench.table import Table
 ALL = "default: all but slurm, which needs root and the packages of `make test-slurm`"
 DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- written by `make bench` -->", "<!-- end -->"
+BEGIN_SLURM = "<!-- written by `make bench-slurm` -->"
 OURS = ["torch", "optuna", "hydra-core", "mlflow", "scikit-learn"]
 PEERS = [*OURS, "hydra-optuna-sweeper", "hydra-joblib-launcher", "hydra-submitit-launcher", "joblib", "submitit", "ray"]
 
@@ -34,17 +35,18 @@ def main() -> int:
     }
     if "slurm" in args.which:
         measurements["slurm"] = lambda: slurm.measure(args.slurm_trials, args.slurm_uneven, args.slurm_unit_s)
-    began, tables = time.monotonic(), list[Table]()
+    began, tables, of_slurm = time.monotonic(), list[Table](), list[Table]()
     print(environment(), "\n")
     for name in args.which or measurements:
         measured = measurements[name]()
         for table in measured if isinstance(measured, list) else [measured]:
-            tables.append(table)
+            (of_slurm if name == "slurm" else tables).append(table)
             print(table.text(), flush=True)
     print(f"{time.monotonic() - began:.0f} s")
     if args.write:
-        write(DOCS, tables)
-    return 1 if any(row.holds is False for table in tables for row in table.rows) else 0
+        write(DOCS, tables, BEGIN)
+        write(DOCS, of_slurm, BEGIN_SLURM)
+    return 1 if any(row.holds is False for table in (*tables, *of_slurm) for row in table.rows) else 0
 
 
 def arguments() -> argparse.Namespace:
@@ -89,11 +91,13 @@ def cpu_model() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def write(path: Path, tables: list[Table]) -> None:
-    """Put the tables in place of the former ones, the text around them untouched."""
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+def write(path: Path, tables: list[Table], begin: str) -> None:
+    """Put the tables, if any, in place of the former ones after ``begin``, the text around them untouched."""
+    if not tables:
+        return
+    before, _, rest = path.read_text(encoding="utf-8").partition(begin)
     listed = "\n".join(f"- {line}" for line in environment().splitlines())
-    body = "\n".join([BEGIN, "", listed, "", *(table.markdown() for table in tables), END])
+    body = "\n".join([begin, "", listed, "", *(table.markdown() for table in tables), END])
     path.write_text(before + body + rest.partition(END)[2], encoding="utf-8")
     print(f"wrote {path.relative_to(ROOT)}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-import resource
+import re
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.busy import busy_share, read_spans
-from bench.command import APPS, PEER_PYTHON, PYTHON, Failed, begin, fresh_folder, run
-from bench.table import Row, Table, at_least, seconds
+from bench.command import APPS, PEER_PYTHON, PYTHON, Failed, begin, finish, fresh_folder, run
+from bench.table import Row, Table, at_least, at_most, seconds
 from tests.slurm.cluster import Cluster, missing
 
 SLOTS = 8
@@ -78,21 +80,40 @@ def _held(cluster: Cluster) -> Table:
     """What thousands of queued jobs cost the orchestrator."""
     app = (PYTHON, str(APPS / "noop.py"), *SWEEP, *OURS, f"hydra.sweeper.n_trials={HELD}")
     hold = "+hydra.launcher.additional_parameters.hold=true"
-    submitted = run([*app, hold, "hydra.sweeper.detach=true", "hydra.sweep.dir=s"], fresh_folder("slurm-held"))
-    peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    began = begin([*app, hold, "hydra.sweeper.detach=true", "hydra.sweep.dir=s"], fresh_folder("slurm-held"))
+    submitting_mb = _peak_mb(began[0], math.inf)
+    submitted = finish(*began)
     with _counted("squeue") as calls:
         process, _, _ = begin([*app, hold, "hydra.sweep.dir=s"], submitted.folder)
-        time.sleep(WATCH_S)
+        watching_mb = _peak_mb(process, WATCH_S)
+        cpu_s = sum(os.times()[2:4])
         process.terminate()
         process.wait(timeout=60)
-        watched = calls.read_text().count("\n")
+        cpu_s = sum(os.times()[2:4]) - cpu_s
+        polls = calls.read_text().count("\n")
     cluster.command("scancel", "--user=root")
+    value, required, holds = at_most(polls, WATCH_S, "calls")
     rows = [
         Row(f"submit {HELD} trials, then detach", seconds(submitted.wall_s), "", ""),
-        Row("peak memory of the largest process", f"{peak_mb:.0f} MB", "", ""),
-        Row(f"calls of squeue in {WATCH_S:g} s of watching them", str(watched), f"{HELD} jobs", "one a poll"),
+        Row("peak memory of the orchestrator, submitting", f"{submitting_mb:.0f} MB", "", ""),
+        Row("peak memory of the orchestrator, watching", f"{watching_mb:.0f} MB", "", ""),
+        Row(f"CPU time of starting, adopting them and {WATCH_S:g} s of watching", seconds(cpu_s), "", ""),
+        Row(f"squeue in {WATCH_S:g} s of watching", value, f"{HELD} jobs", "one a poll", required, holds),
     ]
     return Table("Thousands of queued jobs", "All jobs are held, so that none starts.", rows)
+
+
+def _peak_mb(process: subprocess.Popen[bytes], timeout_s: float) -> float:
+    """Peak memory of a process in its first ``timeout_s`` seconds or until it ends."""
+    deadline, peak_mb = time.monotonic() + timeout_s, 0.0
+    while time.monotonic() < deadline:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        found = re.search(r"VmHWM:\s*(\d+) kB", status)
+        if found is None:  # it has ended
+            break
+        peak_mb = int(found[1]) / 1024
+        time.sleep(0.1)
+    return peak_mb
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import signal
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,6 +177,8 @@ class Sweep:
             return
 
         def stop(number: int, frame: object) -> None:
+            if number == signal.SIGHUP:  # what is written to a terminal that is gone fails
+                _leave_terminal()
             raise KeyboardInterrupt
 
         before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP)}
@@ -265,6 +268,13 @@ class Sweep:
     def _names_folder(self) -> bool:
         """True if the config names the sweep's folder after ``study_name``, as ours does."""
         return "hydra.sweeper.study_name" in str(OmegaConf.to_container(self.config.hydra.sweep, resolve=False))
+
+
+def _leave_terminal() -> None:
+    with open(os.devnull, "r+b") as nothing:
+        for fd in (0, 1, 2):
+            if stat.S_ISCHR(os.fstat(fd).st_mode) and not os.isatty(fd):  # a terminal that is gone is none
+                os.dup2(nothing.fileno(), fd)
 
 
 def read_space(settings: Settings, composer: Composer, arguments: Sequence[str]) -> SearchSpace:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import APPS, ROOT, environment
+from tests.slurm.conftest import TOY
 from tests.study.test_failures import results
 
 SPACE = "x=uniform(0,1)"
@@ -17,7 +20,7 @@ SPACE = "x=uniform(0,1)"
 def test_a_cap_on_submitted_jobs(sweep, slurm, tmp_path):
     slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=10")
     try:
-        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230)
+        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=4", timeout=230)
     finally:
         slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
     assert done.code == 0, done
@@ -46,7 +49,7 @@ def test_collect_submits_what_a_cap_held_back(sweep, slurm, run, tmp_path):
 def test_small_arrays(sweep, slurm, tmp_path):
     slurm.configure(MaxArraySize=20)
     try:
-        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230)
+        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=4", timeout=230)
     finally:
         slurm.configure(MaxArraySize=10001)
     assert done.code == 0, done
@@ -71,6 +74,24 @@ def test_a_wrong_request_is_one_line_and_leaves_nothing(sweep, slurm, tmp_path, 
     assert done.code == 1 and said in done.err and "Traceback" not in done.err, done
     assert list(tmp_path.iterdir()) == []
     assert slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j") == before
+
+
+def test_a_folder_that_nodes_do_not_share(sweep, slurm, tmp_path):
+    """The sweep runs where something else is mounted over its folder, as a login node's own /tmp."""
+    before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j")
+    own = tmp_path / "own"
+    own.mkdir()
+    script = f'mount -t tmpfs none {own} && exec "$0" "$@"'
+    command = [sys.executable, str(APPS / "toy.py"), *TOY[1:], "hydra.sweep.dir=own/s", SPACE]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", script, *command], cwd=tmp_path, env=environment(), capture_output=True,
+        text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1, done
+    assert "must be a folder that the nodes can write" in done.stderr and "Traceback" not in done.stderr, done
+    assert list(own.iterdir()) == []
+    jobs = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j").splitlines()
+    assert [job for job in jobs if job not in before.splitlines() and "preflight" not in job] == []
 
 
 def test_without_sbatch(sweep, tmp_path):

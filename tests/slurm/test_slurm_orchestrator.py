@@ -1,0 +1,166 @@
+"""What a sweep outlives: the death of its orchestrator, of its terminal, of SLURM's controller."""
+
+from __future__ import annotations
+
+import os
+import pty
+import random
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.conftest import APPS, environment, start
+from tests.slurm.conftest import TOY
+from tests.slurm.test_slurm_failures import job_of
+from tests.slurm.test_slurm_survives import events, queue_is_empty, sweeper, until
+from tests.study.test_failures import results, study
+
+SPACE = ("x=uniform(0,1)", "y=loguniform(1e-3,1)")
+
+
+@contextmanager
+def terminal(*words: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A command on a terminal of its own, which closes at the end: the process, and what types and reads there."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-c", "import os, sys; os.login_tty(0); os.execv(sys.executable, sys.argv[1:])"]
+    process = subprocess.Popen(
+        [*command, sys.executable, str(APPS / words[0]), *words[1:]], cwd=cwd, env=environment(TERM="xterm"),
+        stdin=theirs, start_new_session=False,
+    )  # fmt: skip
+    os.close(theirs)
+    try:
+        yield process, ours
+    finally:
+        os.close(ours)
+
+
+def read_until(ours: int, condition, timeout_s: float = 60) -> None:
+    """Let the terminal take what is written to it, until ``condition`` of that."""
+    deadline, drawn = time.monotonic() + timeout_s, b""
+    while not condition(drawn):
+        assert time.monotonic() < deadline
+        if select.select([ours], [], [], 0.1)[0]:
+            try:
+                drawn += os.read(ours, 65536)
+            except OSError:  # everybody has gone
+                time.sleep(0.1)
+
+
+def test_kill_9_of_the_orchestrator_at_ten_random_moments(slurm, run, tmp_path):
+    command = (*TOY, *SPACE, "sleep=3", "hydra.sweeper.n_trials=32", "hydra.sweeper.n_jobs=10")
+    moments, in_flight = random.Random(7), 0
+    for number in range(10):
+        process = start(*command, cwd=tmp_path)
+        if number % 2:  # while it submits, watches and tells; else while it starts and adopts
+            assert any(" in s, " in line or "resuming s" in line for line in process.stderr)
+        time.sleep(moments.uniform(0.1, 2.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+        in_flight += not queue_is_empty(slurm)
+    assert in_flight >= 5
+    done = run(*command)
+    assert done.code == 0, done
+    trials = study(tmp_path / "s").trials
+    assert [t.number for t in trials] == list(range(32)) and {t.state.name for t in trials} == {"COMPLETE"}
+    for trial in trials:
+        attempts = events(tmp_path / "s" / str(trial.number))
+        ends = [e["values"][0] for lines in attempts.values() for e in lines if e["event"] == "end"]
+        assert ends == [trial.value]  # adopted where it lived on: no trial ran twice
+
+
+def test_ctrl_c_and_a_closed_terminal_leave_the_jobs_to_the_same_command(slurm, run, tmp_path):
+    command = (*TOY, *SPACE, "mode=wait", "hydra.sweeper.n_trials=4")
+    with terminal(*command, cwd=tmp_path) as (process, ours):
+        read_until(ours, lambda _: len(list(tmp_path.glob("s/*/events.0.jsonl"))) == 4)
+        os.write(ours, b"\x03")
+        read_until(ours, lambda _: process.poll() is not None)
+        assert process.returncode == 130
+    with terminal(*command, cwd=tmp_path) as (process, ours):
+        read_until(ours, lambda drawn: b"4 trials in s" in drawn)
+        time.sleep(1)
+    process.wait(timeout=30)
+    assert process.returncode in (130, -signal.SIGHUP)
+    assert len(slurm.command("squeue", "-h", "-t", "R", "-r", "-o", "%i").split()) == 4
+    (tmp_path / "go").touch()
+    done = run(*command)
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 0}
+    assert all(set(events(tmp_path / "s" / str(n))) == {0} for n in range(4))
+
+
+def test_detach_and_collect(slurm, run, tmp_path):
+    command = (*TOY, *SPACE, "sleep=1", "hydra.sweeper.n_trials=5", "hydra.sweeper.detach=true")
+    with terminal(*command, cwd=tmp_path) as (process, ours):
+        read_until(ours, lambda _: process.poll() is not None)
+        assert process.returncode == 0
+    assert study(tmp_path / "s").trials[0].state.name == "RUNNING"
+    said = sweeper("status", "s", cwd=tmp_path)
+    assert "0 of 5 trials have ended" in said.stdout and "job(s)" in said.stdout, said
+    until(lambda: queue_is_empty(slurm))
+    both = [
+        subprocess.Popen([sys.executable, "-m", "sweeper", "collect", "s"], cwd=tmp_path, env=environment())
+        for _ in range(2)
+    ]
+    assert [p.wait(timeout=60) for p in both] == [0, 0]
+    trials = study(tmp_path / "s").trials
+    assert len(trials) == 5 and {t.state.name for t in trials} == {"COMPLETE"}
+    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 5
+    assert "5 of 5 trials have ended: 5 complete" in sweeper("status", "s", cwd=tmp_path).stdout
+
+
+def test_detach_is_refused_where_trials_must_be_watched(slurm, run, tmp_path):
+    for watched in ("hydra.sweeper.pruner=median", "hydra/sweeper/sampler=tpe"):
+        done = run(*TOY, *SPACE, watched, "hydra.sweeper.detach=true", "hydra.sweeper.n_jobs=2")
+        assert done.code == 1 and "hydra.sweeper.detach must be false" in done.err, done
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_cancel_leaves_it_resumable_and_retry_repeats_what_failed(slurm, run, tmp_path):
+    command = (*TOY, "x=uniform(0,1)", "mode=wait", "hydra.sweeper.n_trials=3", "hydra.sweeper.detach=true")
+    assert run(*command).code == 0
+    job_of(tmp_path / "s" / "0")
+    said = sweeper("cancel", "s", cwd=tmp_path)
+    assert "3 job(s) cancelled, 3 trial(s) left" in said.stdout, said
+    until(lambda: queue_is_empty(slurm))
+    assert "interrupted" in sweeper("status", "s", cwd=tmp_path).stdout
+    (tmp_path / "go").touch()
+    done = run(*command, "hydra.sweeper.detach=false")
+    assert done.code == 0, done
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 3, "PRUNED": 0, "FAIL": 0}
+
+
+def test_retry_repeats_only_what_failed(slurm, run, tmp_path):
+    command = (*TOY, "x=uniform(0,1)", "mode=flaky", "hydra.sweeper.n_trials=4")
+    done = run(*command)
+    assert done.code == 1, done
+    before = {t.number: (t.state.name, t.params["x"]) for t in study(tmp_path / "s").trials}
+    failed = {x for state, x in before.values() if state == "FAIL"}
+    assert 0 < len(failed) < 4
+    (tmp_path / "go").touch()
+    said = sweeper("retry", "s", cwd=tmp_path)
+    assert said.returncode == 0, said
+    trials = study(tmp_path / "s").trials
+    assert {t.params["x"] for t in trials[4:]} == failed and len(trials) == 4 + len(failed)
+    assert {t.state.name for t in trials[4:]} == {"COMPLETE"}
+    done = run(*command, "hydra.sweeper.n_trials=5")
+    assert done.code == 0, done
+    assert len(study(tmp_path / "s").trials) == 5 + len(failed)
+
+
+def test_a_stopped_controller_is_waited_for(slurm, tmp_path):
+    sweep = start(
+        *TOY, "x=uniform(0,1)", "sleep=1", "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=4", cwd=tmp_path
+    )
+    job_of(tmp_path / "s" / "0")
+    slurm.stop_controller()
+    time.sleep(60)
+    slurm.start_controller()
+    out, err = sweep.communicate(timeout=120)
+    assert sweep.returncode == 0, out + err
+    assert "SLURM does not answer" in err and "SLURM answers again" in err
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 12, "PRUNED": 0, "FAIL": 0}
