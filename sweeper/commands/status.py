@@ -64,24 +64,19 @@ def report(study: Study, trials: Trials) -> tuple[str, bool]:
     end = read_study_end(study.folder)
     lines = [
         f"{study.name}: {ended} of {total} trials have ended: {states}; {rest}",
-        f"orchestrator: {alive or 'none'}" + (f"; last word: {end['state'].lower()}" if end and not alive else ""),
+        f"orchestrator  {alive or _left(end, study, ended >= total)}",
     ]
     if jobs is not None:
-        lines.append(f"SLURM: {jobs}")
+        lines.append(f"jobs          {jobs}")
     if counted.best is not None:
         value, trial = counted.best
-        lines.append(f"best: {said.get('metric', 'objective')} {value:.6g}  {_row(trial)}")
-    for trial in counted.running[:SHOWN]:
-        attempt, seen = trial.attempts()[-1]
-        job = f" job {seen.start['slurm_job_id']}" if seen.start.get("slurm_job_id") else ""
-        age_s = time.time() - seen.start.get("time", time.time())
-        lines.append(f"  running {_row(trial)} attempt {attempt} step {seen.last_step} {age_s:.0f} s{job}")
+        lines.append(f"best          {trial.number:04d}  {said.get('metric', 'objective')}={value:.6g}  {_row(trial)}")
+    lines += [f"running       {_running(trial)}" for trial in counted.running[:SHOWN]]
+    lines += [f"              … and {n - SHOWN} more" for n in [len(counted.running)] if n > SHOWN]
     for trial, attempt, reason in counted.failed[:SHOWN]:
         log = os.path.relpath(record.output_path(trial.folder, attempt))
-        lines.append(f"  failed  {_row(trial)}: {reason} ({log})")
-    hidden = max(0, len(counted.running) - SHOWN) + max(0, len(counted.failed) - SHOWN)
-    if hidden:
-        lines.append(f"  … and {hidden} more")
+        lines.append(f"failed        {trial.number:04d}  {reason}  {log}")
+    lines += [f"              … and {n - SHOWN} more" for n in [len(counted.failed)] if n > SHOWN]
     return "\n".join(lines), not alive and (ended >= total or jobs is None or jobs.startswith("no job"))
 
 
@@ -113,10 +108,32 @@ def _count(trials: Trials, *, maximize: bool) -> _Counted:
     return counted
 
 
+def _left(end: dict[str, Any] | None, study: Study, over: bool) -> str:
+    """How the last orchestrator left the study, and the command that goes on."""
+    state = end["state"] if end else None
+    collect = f"python -m sweeper collect {os.path.relpath(study.folder)}"
+    if state == "RUNNING":
+        return f"none, its jobs run on; to tell what has ended: {collect}"
+    if state in ("COMPLETE", "FAIL") and over:
+        return "none, the study has ended"
+    how = "none, it was stopped" if state else "none, it died"
+    return f"{how}; to go on: {study.command}"
+
+
+def _running(trial: Trial) -> str:
+    attempt, seen = trial.attempts()[-1]
+    age_s = time.time() - seen.start.get("time", time.time())
+    facts = [f"{age_s:.0f} s"]
+    facts += [f"step {seen.last_step}"] if seen.last_step is not None else []
+    facts += [f"attempt {attempt + 1}"] if attempt else []
+    facts += [f"job {seen.start['slurm_job_id']}"] if seen.start.get("slurm_job_id") else []
+    return f"{trial.number:04d}  {', '.join(facts)}  {_row(trial)}"
+
+
 def _row(trial: Trial) -> str:
     from sweeper.study.view.terminal import assignments
 
-    return f"{trial.number:04d} {assignments(trial.params)} {os.path.relpath(trial.folder)}"
+    return f"{assignments(trial.params)}  {os.path.relpath(trial.folder)}"
 
 
 def _total(folder: Path) -> int | None:
@@ -158,4 +175,4 @@ def _jobs(where: str | None) -> str | None:
         status = answer.get(job_id)
         if status is not None and not status.ended:
             states[status.state.lower()] = states.get(status.state.lower(), 0) + 1
-    return ", ".join(f"{n} job(s) {state}" for state, n in sorted(states.items())) or "no job queued or running"
+    return ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no job queued or running"

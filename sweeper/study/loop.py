@@ -86,9 +86,10 @@ class Loop:
 
     def run(self, *, once: bool = False) -> None:
         """Run all trials to their end; ``once`` only submits what can be and tells what has ended."""
-        if order() == RETRY:
-            say(f"{self.asker.repeat_failures()} failed trial(s) to repeat")
         self._adopt()
+        if order() == RETRY:  # what failed unseen has been told by now
+            say(f"{self.asker.repeat_failures()} failed trial(s) to repeat")
+            self._adopt()
         look_s = LOOK_S if self.settings.pruner is not None else REDRAW_S
         self.view.begin()
         while True:
@@ -119,8 +120,9 @@ class Loop:
     def _adopt(self) -> None:
         """Take over what a former orchestrator left: tell what has ended, attempt again what has not."""
         submissions = self.folder.submissions()
+        taken = {*self._running, *(asked.number for asked, _ in self._again)}
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if not self.asker.is_ours(trial):
+            if not self.asker.is_ours(trial) or trial.number in taken:
                 continue
             asked = self.asker.again(trial.number, submissions)
             submitted = submissions.get(trial.number)
