@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from sweeper.errors import ConfigError
+from sweeper.masked import HIDDEN
 from sweeper.study.study_folder import StudyFolder
 
 COLLECT, RETRY = "collect", "retry"
@@ -37,6 +38,11 @@ def run_again(folder: Path, what: str) -> int:
     given, cwd = said.get("argv"), said.get("cwd")
     if not given or not cwd:
         raise ConfigError(f"{study.path / 'study.yaml'} must say how the study was started (argv, cwd), it does not")
+    if hidden := [word for word in given if HIDDEN in word]:
+        raise ConfigError(
+            f"{what} needs the study's command with its password, which no file keeps, got {hidden[0]}; "
+            "give the study's command itself"
+        )
     if not Path(cwd).is_dir():
         raise ConfigError(f"{what} runs the study's command where it was given, got {cwd!r}, which is gone")
     there = "'" + str(study.path).replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 from sweeper import folder as record
 from sweeper.errors import ConfigError
 from sweeper.folder import End, Tail, counted_end
+from sweeper.masked import masked_in
 from sweeper.study.again import RETRY, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Exit, Job, Slots
@@ -179,8 +180,8 @@ class Loop:
                 f"{self._folders[name]} and {asked.number}; add ${{hydra.job.num}} to it"
             )
         attempt = max(record.attempts(path), default=-1) + 1
-        self.folder.log_submission(asked.number, attempt, name, asked.params, asked.overrides)
-        self.asker.note_submission(asked.number, path, asked.overrides)
+        self.folder.log_submission(asked.number, attempt, name, asked.params, masked_in(asked.overrides))
+        self.asker.note_submission(asked.number, path, masked_in(asked.overrides))
         job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
         self._running[asked.number] = _Running(asked, job, lost)
         self.slots.submit(job)

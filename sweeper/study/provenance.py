@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sweeper.masked import masked
 from sweeper.study.again import argv, order
 
 
@@ -83,7 +84,7 @@ def command_line(**overrides: object) -> str:
         for i, a in enumerate(sys.argv)
         if i > 0 and a.partition("=")[0] not in given and last[a.partition("=")[0]] == i
     ]
-    return shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())])
+    return masked(shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())]))
 
 
 def rerun_command(overrides: Sequence[str]) -> str:
@@ -97,7 +98,7 @@ def rerun_command(overrides: Sequence[str]) -> str:
         elif flag.lstrip("+~").startswith(("hydra.", "hydra/")) and not re.match(_OF_SWEEPS, flag.lstrip("+~")):
             kept.append(word)
     mode = [] if swept else ["hydra.mode=RUN"]  # without -m it was the config that asked for a sweep
-    return shlex.join([*program(), *kept, *mode, *overrides])
+    return masked(shlex.join([*program(), *kept, *mode, *overrides]))
 
 
 _CONFIG_FLAGS = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.study import Study, StudyDirection
 
 from sweeper.errors import ConfigError
+from sweeper.masked import masked
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import JOURNAL, StudyFolder
 
@@ -69,8 +69,3 @@ def _given(storage: Any) -> Any:
 
         return instantiate(dict(storage))
     return storage
-
-
-def masked(text: str) -> str:
-    """An address without its password."""
-    return re.sub(r"(://[^:/@\s]*):[^@/\s]*@", r"\1:***@", text)

@@ -19,6 +19,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 
 from sweeper.errors import ConfigError
+from sweeper.masked import masked_in
 from sweeper.study.again import COLLECT, argv, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Slots
@@ -77,7 +78,8 @@ class Sweep:
         sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats, extended=extended)
         self._check_launcher(planned=isinstance(sampler, PlannedSampler))
         self.slots.preflight(self.space.examples)
-        trial_dir(self.composer, self.space.examples[0], 0, "")
+        if not extended:  # else only a trial knows all that its folder may be named after
+            trial_dir(self.composer, self.space.overrides(self.space.walk(lambda p: p.at(0.0))), 0, "")
         if s.n_trials > 1:
             check_subdir(self.config)
         if s.dry_run:
@@ -207,7 +209,7 @@ class Sweep:
         s = self.settings
         sampler = {k: v for k, v in describe(s.sampler).items() if k not in ("object", "target") and v is not None}
         provenance = Provenance.here()
-        return {
+        asked = {
             "name": s.study_name or folder.path.name,
             "app": str(self.config.hydra.job.name),
             "command": command_line(),
@@ -223,6 +225,7 @@ class Sweep:
             "tracking": None if s.tracking is None else vars(s.tracking),
             "argv": argv(),
         }
+        return dict(masked_in(asked))
 
     def _found_or_resume(self, folder: StudyFolder, asked: dict[str, Any]) -> dict[str, Any]:
         if folder.exists:

@@ -19,6 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path, rank_failed
+from sweeper.masked import masked_in
 from sweeper.space_node import is_space
 from sweeper.trial.silent import Silent
 
@@ -239,8 +240,8 @@ def _start_fields(cfg: DictConfig) -> dict[str, Any]:
     return {
         "number": number,
         "job": hydra_cfg.job.name,
-        "overrides": OmegaConf.to_container(hydra_cfg.overrides.task),
-        "config": flatten(cfg),
+        "overrides": masked_in(OmegaConf.to_container(hydra_cfg.overrides.task)),
+        "config": masked_in(flatten(cfg)),
         "slurm_job_id": _slurm_job(),
     }
 

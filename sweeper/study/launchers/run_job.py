@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
 from sweeper.folder import replace
+from sweeper.masked import masked_in
 
 
 def run_job(
@@ -119,5 +120,7 @@ class _Dumper(yaml.CDumper if yaml.__with_libyaml__ else yaml.Dumper):  # type: 
 def write_yaml(config: Any, path: Path) -> None:
     """Write a config as Hydra does: unresolved, in order; only rare strings are quoted in another style."""
     container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-    text = yaml.dump(container, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper)
+    text = yaml.dump(
+        masked_in(container), default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper
+    )
     replace(path, text)

@@ -16,6 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeper.errors import ConfigError
+from sweeper.masked import masked
 from sweeper.study.search.parameter import Parameter, Value, choice_text
 from sweeper.study.search.samplers import PlannedSampler
 from sweeper.study.search.space import Point, SearchSpace
@@ -108,7 +109,9 @@ class Asker:
         first = number
         while first in self.repeats:
             first = self.repeats[first]
-        return Asked(number, dict(submitted[first].params), list(submitted[first].overrides))
+        given = {masked(text): text for text in self.space.fixed}  # the ledger has them without passwords
+        overrides = [given.get(text, text) for text in submitted[first].overrides]
+        return Asked(number, dict(submitted[first].params), overrides)
 
     def again(self, number: int, submitted: Mapping[int, Submission]) -> Asked:
         """A trial that is RUNNING in the record: the same parameters again, drawing those it never got."""

@@ -6,7 +6,6 @@ import fcntl
 import getpass
 import logging
 import os
-import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
+from sweeper.masked import HIDDEN, masked
 from sweeper.study.settings import check_uri
 from sweeper.study.tracking.record import SETTLED, Study, Trial
 from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, Run, read_cursor
@@ -56,6 +56,8 @@ def find_target(study: Study, uri: str | None, experiment: str | None, env: Mapp
     name = experiment or study.experiment or env.get("MLFLOW_EXPERIMENT_NAME") or study.app
     uri = uri or study.uri or env.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     check_uri(uri)
+    if HIDDEN in uri:
+        raise ConfigError(f"tracking.uri must have its password, which no file keeps, got {uri}; give --tracking-uri")
     if not uri.startswith("sqlite"):
         return Target(uri, name)
     # SQLAlchemy takes the path as it is, a file URI wants it quoted.
@@ -72,11 +74,6 @@ def import_lean(*uris: str | None) -> None:
     if next((uri for uri in uris if uri), "sqlite:").startswith("sqlite:"):
         for name in ("numpy", "pandas"):
             sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-
-
-def masked(text: str) -> str:
-    """Text with the passwords in its URIs hidden."""
-    return re.sub(r"(://[^\s:/@]*):[^\s]*@", r"\1:***@", text)
 
 
 def one_line(error: BaseException) -> str:

@@ -90,16 +90,21 @@ def _table(study: Study, best: list[Mapping[str, Any]], experiment_id: str, runs
     values = objective_keys(len(study.directions)) if several else [study.metric]
     others = [key for key in best[0]["metrics"] if "val" in key and key not in values][:METRIC_COLUMNS]
     params = short_keys(dict.fromkeys(key for trial in best for key in trial["params"]))
-    rows = [["trial", *values, *others, *params.values()]]
+    rows = [["trial", *map(escaped, [*values, *others, *params.values()])]]
     rows.append(["---"] * len(rows[0]))
     for trial in best:
         name, run = f"{trial['number']:04d}", runs.get(trial["number"])
         drawn = (trial["params"].get(key, "") for key in params)
         measured = (trial["metrics"].get(key, "") for key in others)
         found = trial["values"] if several else [trial["value"]]
-        cells = map(short_value, [*found, *measured, *drawn])
+        cells = map(escaped, map(short_value, [*found, *measured, *drawn]))
         rows.append([f"[{name}]({run_link(experiment_id, run)})" if run else name, *cells])
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+
+
+def escaped(text: str) -> str:
+    """A person's text inside Markdown: shown as it is, neither markup nor a link."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "\\[").replace("`", "\\`")
 
 
 def _code(text: str) -> str:
