@@ -61,6 +61,8 @@ def read_image(path: Path, *, size: int, channels: int) -> ImageFile:
                 image.draft(None, (2 * size, 2 * size))  # decodes at a fraction of the size
             image.load()
             found.pixels = _pixels(found, image, size, channels)
+            if image.format == "PNG" and b"IEND" not in data[-64:]:
+                found.oddities.append("cut_short")
     except UnidentifiedImageError:
         found.unreadable = ("not_an_image", "no image format that Pillow knows")
     except MemoryError:

@@ -22,6 +22,8 @@ SIDE = 16  # and that are compared: noise and compression average out
 DIMS = 48  # principal components that neighbours are searched in
 NEIGHBOURS = 8  # the k above
 CROPS = ((0.05, 0.05, 0.9), (0.0, 0.0, 0.9), (0.0, 0.1, 0.9), (0.1, 0.0, 0.9), (0.1, 0.1, 0.9), (0.1, 0.1, 0.8))
+CHANCE = 5e-3  # of an example whose nearest counts by chance; tails are thinner than assumed, about 1e-3 are
+CHANCE_ALIGNED = 1.5e-3  # a shift and a zoom find chance likenesses that are not there otherwise
 SURELY = 0.04  # of the scale: so close by chance only where the data fill two dimensions or fewer
 LEAST_ALIKE = 0.6  # of the scale: whatever the dimensions, a near duplicate is closer
 SMALLEST_CROP = 0.7  # of a side
@@ -143,7 +145,7 @@ def _judged(
     ratio = distance / least
     nearest = np.full(n, np.inf, np.float32)
     np.minimum.at(nearest, pairs[close].ravel(), np.repeat(ratio, 2))
-    bound = limit(nearest, surely=SURELY, at_most=LEAST_ALIKE)
+    bound = limit(nearest, CHANCE_ALIGNED if align else CHANCE, surely=SURELY, at_most=LEAST_ALIKE)
     return pairs[close][ratio < bound], ratio[ratio < bound] / bound
 
 
@@ -159,7 +161,8 @@ def _distances(images: Floats, pairs: Pairs, crops: Floats, side: int) -> Floats
 def _distance(cropped: Floats, whole: Floats, crops: Floats, side: int) -> Floats:
     rows, columns = (weights(crops[:, axis], crops[:, 2], side, cropped.shape[-1])[:, None] for axis in (0, 1))
     seen = vectors(np.asarray(rows @ cropped @ columns.transpose(0, 1, 3, 2), np.float32))
-    return np.asarray(np.linalg.norm(seen - whole, axis=1), np.float32)
+    # the fourth power: noise and compression change all pixels a little, another picture changes some a lot
+    return np.asarray(np.square(np.square(seen - whole)).mean(1) ** 0.25, np.float32)
 
 
 def _aligned(images: Floats, pairs: Pairs, crops: Floats, side: int) -> Floats:

@@ -27,6 +27,7 @@ ODD_FILES = {
     "animated": "animated, the first frame was taken",
     "exif_rotated": "turned by EXIF, as cameras do; other readers may not turn it",
     "transparent": "transparent, laid on white",
+    "cut_short": "cut short after the last pixel",
 }
 
 

@@ -117,5 +117,5 @@ def _has(words: Array, op: ast.cmpop, wanted: Any, query: str) -> Array:
 
 def _alike(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as text where one is text: a label ``3`` is a word where classes have names."""
-    textual = [isinstance(x, str) or getattr(getattr(x, "dtype", None), "kind", "") in "US" for x in (a, b)]
+    textual = [isinstance(x, str) or getattr(getattr(x, "dtype", None), "kind", "") in ("U", "S") for x in (a, b)]
     return (np.asarray(a).astype(str), np.asarray(b).astype(str)) if any(textual) else (a, b)

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from sklearn.neighbors import NearestNeighbors
+
+from sweeper.trial.data.examples import Examples
+from sweeper.trial.inspect.duplicates import across, exact_groups, near_groups, several
+from sweeper.trial.inspect.near_images import near_images, reduced
+from sweeper.trial.inspect.near_rows import near_rows
+from sweeper.trial.inspect.neighbours import neighbours
+from tests.trial.inspect.plants import digits, fields, planted, shapes
+
+SOURCES = {"digits": digits, "shapes": lambda: shapes(600), "fields": lambda: fields(600)}
+
+
+@pytest.mark.parametrize("share", [0.03, 0.1])
+@pytest.mark.parametrize("source", SOURCES)
+def test_planted_near_duplicates_are_found_and_hardly_anything_else(source, share):
+    pictures, pairs = planted(SOURCES[source](), share)
+    found = {tuple(sorted(pair)) for pair in near_images(reduced(pictures, 255.0))[0].tolist()}
+    recall = np.mean([pair in found for pair in pairs])
+    precision = np.mean([pair in pairs for pair in found])
+    assert recall >= 0.95 and precision >= 0.95, (recall, precision, found - set(pairs))
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_pictures_as_they_are_have_none(source):
+    pictures, _ = planted(SOURCES[source](), 0)
+    assert len(near_images(reduced(pictures, 255.0))[0]) <= len(pictures) / 1000
+
+
+def test_a_mirror_image_is_another_picture():
+    pictures = shapes(300)
+    every = np.concatenate([pictures, pictures[:50, :, ::-1]]).transpose(0, 3, 1, 2)
+    assert len(near_images(reduced(every, 255.0))[0]) <= 2  # some are nearly symmetric
+
+
+def test_exact_duplicates_are_those_of_equal_bytes():
+    pictures = digits()
+    chosen = np.random.default_rng(0).choice(len(pictures), 100, replace=False)
+    groups = exact_groups(np.concatenate([pictures, pictures[chosen]]))
+    assert (groups[len(pictures) :] == groups[chosen]).all() and several(groups).sum() == 200
+
+
+def test_near_groups_join_chains_and_exact_ones():
+    every, pairs = planted(fields(300), 0.1)
+    every = np.concatenate([every, every[:5]])
+    examples = Examples("f", every, np.zeros(len(every), np.int64), ("a", "b"))
+    groups, _ = near_groups(examples, exact_groups(every), reduced(every, 255.0), np.empty((len(every), 0), np.float32))
+    assert all(groups[a] == groups[b] for a, b in pairs) and (groups[:5] == groups[-5:]).all()
+    split = np.where(np.arange(len(every)) < 300, 0, 1)
+    assert across(groups, split).sum() == len({row for pair in pairs for row in pair} | {*range(5)}) + 5
+
+
+@pytest.mark.parametrize("columns", [3, 10, 40])
+def test_rows_with_a_little_noise_are_found(columns):
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(2000, columns)).astype(np.float32)
+    chosen = rng.choice(2000, 100, replace=False)
+    copies = rows[chosen] + rng.normal(0, 1e-4, (100, columns)).astype(np.float32)
+    found = {tuple(pair) for pair in near_rows(np.concatenate([rows, copies]))[0].tolist()}
+    pairs = {(int(of), 2000 + n) for n, of in enumerate(chosen)}
+    assert len(found & pairs) >= 95 and len(found - pairs) <= 5
+    assert len(near_rows(rows)[0]) <= 2
+
+
+def test_neighbours_are_those_of_scikit_learn(monkeypatch):
+    rng = np.random.default_rng(0)
+    centres = rng.normal(0, 5, (30, 8))
+    keys = (centres[rng.integers(0, 30, 3000)] + rng.normal(size=(3000, 8))).astype(np.float32)
+    expected_distance, expected = NearestNeighbors(n_neighbors=5).fit(keys).kneighbors(keys[:500])
+    index, distance = neighbours(keys, keys[:500], 5)
+    assert (index == expected).mean() > 0.999
+    np.testing.assert_allclose(distance[:, 1:], expected_distance[:, 1:], rtol=1e-3, atol=1e-2)
+    monkeypatch.setattr("sweeper.trial.inspect.neighbours.EXACT", 1000)  # the way of many keys
+    index, _ = neighbours(keys, keys[:500], 5)
+    assert (index == expected).mean() > 0.99
