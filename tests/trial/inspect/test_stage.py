@@ -72,4 +72,5 @@ def test_a_query_prints_its_rows_with_losses_of_a_run(run, tmp_path):
     known = table[table["loss"].notna() & (table["label"] == "class_1")]
     worst = known.sort_values("loss", ascending=False)["name"].iloc[0]
     rows = done.out[done.out.index("by -loss") :].splitlines()
-    assert rows[2].split()[0] == worst and f"{len(known)} examples with" in done.out
+    first = next(place for place, line in enumerate(rows) if line.startswith("name"))
+    assert rows[first + 1].split()[0] == worst and f"{len(known)} examples with" in done.out
