@@ -192,9 +192,11 @@ def read_attempt(folder: Path, attempt: int) -> AttemptRecord:
     return record
 
 
-def counted_end(folder: Path) -> End | None:
-    """The end that counts among a trial's attempts: the first final one."""
+def counted_end(folder: Path, *, since: int = 0) -> End | None:
+    """The end that counts among a trial's attempts from ``since`` on: the first final one."""
     for attempt in attempts(folder):
+        if attempt < since:
+            continue
         end = read_attempt(folder, attempt).end
         if end is not None and end.state in (COMPLETE, PRUNED, FAIL):
             return end

@@ -379,16 +379,16 @@ def _trial(job: Job) -> Trial:
 
 
 def _settled(trial: Trial) -> Exit | None:
-    """The trial's end, once one of its attempts has a final one, or the last was lost."""
+    """The trial's end, once one of its attempts from the submitted one on has a final one, or the last was lost."""
     assert trial.number is not None
     trial.read()
     for seen in trial.seen.values():
         seen.fresh.clear()
-    attempts = trial.attempts()
+    attempts = [(number, seen) for number, seen in trial.attempts() if number >= trial.attempt]
     for number, seen in attempts:
         if seen.end is not None and seen.end.state in (record.COMPLETE, record.PRUNED, record.FAIL):
             return Exit(trial.number, number)
-    if attempts and attempts[-1][0] >= trial.attempt:
+    if attempts:
         end = attempts[-1][1].end
         if end is not None and end.state == record.LOST:
             return Exit(trial.number, attempts[-1][0], end.reason, lost=True)

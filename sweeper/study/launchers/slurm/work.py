@@ -26,6 +26,7 @@ from sweeper.study.launchers.slurm.ranks import Follower, RankSlots, Turns
 from sweeper.study.launchers.worker import DoorNotReached, enter
 
 STOP_GRACE_S = 20.0  # for trials to end after a warning that time is up
+TERMINATED_S = 3.0  # between a SIGTERM that a trial died of and one to its whole job
 REQUEUED = "SLURM requeued its job: preempted, or its node was lost"
 
 
@@ -42,7 +43,7 @@ def main(argv: list[str]) -> int:
     if ranks.rank():
         return _follow(command, Follower(trial_settings(chunk), folder))
     mine = chunk.jobs[int(os.environ["SLURM_ARRAY_TASK_ID"])]
-    jobs = [job for job in mine if record.counted_end(job.folder) is None]
+    jobs = [job for job in mine if record.counted_end(job.folder, since=job.attempt) is None]
     turns = Turns(folder) if ranks.world() > 1 else None
     if not jobs:
         if turns is not None:
@@ -135,6 +136,8 @@ class Work:
     def _conclude(self, exit_: Exit) -> None:
         job = self.running.pop(exit_.number)
         end = record.read_attempt(job.folder, job.attempt).end
+        if end is None and "SIGTERM" in (exit_.reason or ""):
+            time.sleep(TERMINATED_S)  # if all of the job is being ended, so are we, and SLURM knows why
         if end is None:
             state = record.LOST if exit_.lost else record.FAIL
             end = record.rank_failed(job.folder, job.attempt) or End(state, None, exit_.reason)
