@@ -28,8 +28,11 @@ def npz(
     if not file.is_file():
         raise ConfigError(f"data.path must be an .npz file, got {path}, which is not there; check the path")
     try:
-        with np.load(file, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files} if hasattr(held, "files") else {}
+        held = np.load(file, allow_pickle=False)
+        arrays = {}
+        if isinstance(held, np.lib.npyio.NpzFile):
+            with held:
+                arrays = {name: held[name] for name in held.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(
             f"data.path must be a readable .npz file, got {path}: {error}; save it with numpy.savez"
