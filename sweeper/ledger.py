@@ -21,7 +21,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.folder import Tail, append_line
-from sweeper.space_node import is_space
+from sweeper.space_node import without_space
 
 LEDGER = "checks.jsonl"
 TRAINING = "sweeper.trial.fit.fit"  # the loop that every model of ours is trained with
@@ -65,19 +65,13 @@ def latest(folder: Path, found: Identity) -> dict[str, Any] | None:
 
 def _plain(node: Any) -> Any:
     """As nested dicts without spaces, interpolations resolved where they can be."""
-    if not OmegaConf.is_config(node):
+    if not isinstance(node, DictConfig):
         return node
+    node = without_space(node)
     try:
-        found = OmegaConf.to_container(node, resolve=True)
+        return OmegaConf.to_container(node, resolve=True)
     except Exception:  # resolves only within a trial
-        found = OmegaConf.to_container(node, resolve=False)
-    return _without_space(found)
-
-
-def _without_space(node: Any) -> Any:
-    if not isinstance(node, dict):
-        return node
-    return {k: _without_space(v) for k, v in node.items() if not (k == "space" and is_space(v))}
+        return OmegaConf.to_container(node, resolve=False)
 
 
 def _paths(node: Any) -> Iterator[str]:

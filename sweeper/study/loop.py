@@ -180,8 +180,9 @@ class Loop:
                 f"{self._folders[name]} and {asked.number}; add ${{hydra.job.num}} to it"
             )
         attempt = max(record.attempts(path), default=-1) + 1
-        self.folder.log_submission(asked.number, attempt, name, asked.params, masked_in(asked.overrides))
-        self.asker.note_submission(asked.number, path, masked_in(asked.overrides))
+        told = masked_in(asked.overrides)
+        self.folder.log_submission(asked.number, attempt, name, asked.params, told)
+        self.asker.note_submission(asked.number, path, told)
         job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
         self._running[asked.number] = _Running(asked, job, lost)
         self.slots.submit(job)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,29 +14,15 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory):
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        assert not os.environ.get("CI"), "CI can install chromium and chromium-driver"
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
+def page(driver: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder: Path = tmp_path_factory.mktemp("inspect")
     data = ("data=image_folder", f"data.root={zoo(folder / 'zoo')}", f"data.cache={folder}/cache", "tracking=null")
     process = start(ROOT / "train.py", "stage=inspect", *data, "hydra.run.dir=out", cwd=folder)
     out, err = process.communicate(timeout=200)
     assert process.returncode == 0, out + err
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("headless", "no-sandbox", "disable-gpu", "disable-dev-shm-usage", "window-size=1200,1000"):
-        options.add_argument(f"--{argument}")
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        browser.get((folder / "out" / "inspect.html").as_uri())
-        yield browser
-    finally:
-        browser.quit()
+    driver.get_log("browser")  # what other pages said
+    driver.get((folder / "out" / "inspect.html").as_uri())
+    return driver
 
 
 def names(page) -> list[str]:

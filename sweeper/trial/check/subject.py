@@ -56,6 +56,20 @@ class Subject:
     seed: int = 0
     facts: dict[str, Any] = field(default_factory=dict)  # what one check measured and a later one uses
 
+    @property
+    def given_val(self) -> Batch:
+        """The validation examples; NotApplicable where there are none."""
+        if self.val is None:
+            raise NotApplicable("no validation data were given")
+        return self.val
+
+    @property
+    def given_optimizer(self) -> Optimizer:
+        """The optimizer; NotApplicable where there is none."""
+        if self.optimizer is None:
+            raise NotApplicable("no optimizer was given")
+        return self.optimizer
+
     @contextmanager
     def untouched(self) -> Iterator[None]:
         """Whatever happens inside is undone; the global generators are seeded."""
@@ -65,11 +79,7 @@ class Subject:
     def forward(self, inputs: Inputs, *, training: bool = False) -> Any:
         """What the model returns, in evaluation or training mode."""
         self.model.train(training)
-        if isinstance(inputs, Mapping):
-            return self.model(**inputs)
-        if isinstance(inputs, (tuple, list)):
-            return self.model(*inputs)
-        return self.model(inputs)
+        return _call(self.model, inputs)
 
     def outputs(self, inputs: Inputs, *, training: bool = False) -> Tensor:
         """The model's predictions, the tensor alone."""

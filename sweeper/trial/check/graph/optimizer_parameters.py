@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -16,10 +16,8 @@ class OptimizerParameters(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Compare the two sets, by identity."""
-        if subject.optimizer is None:
-            raise NotApplicable("no optimizer was given")
         mine = {id(p): name for name, p in subject.model.named_parameters()}
-        held = [p for group in subject.optimizer.param_groups for p in group["params"]]
+        held = [p for group in subject.given_optimizer.param_groups for p in group["params"]]
         stale = sum(id(p) not in mine for p in held)
         ids = {id(p) for p in held}
         missing = [

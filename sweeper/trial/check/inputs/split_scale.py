@@ -18,9 +18,7 @@ class SplitScale(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Difference of means in training deviations, and ratio of deviations."""
-        if subject.val is None:
-            raise NotApplicable("no validation data were given")
-        train, val = (main(batch.inputs).detach().double().cpu() for batch in (subject.pool, subject.val))
+        train, val = (main(batch.inputs).detach().double().cpu() for batch in (subject.pool, subject.given_val))
         if not main(subject.pool.inputs).is_floating_point() or float(train.std()) == 0 or val.numel() < 2:
             raise NotApplicable("inputs are no real numbers that vary")
         shift = float((val.mean() - train.mean()) / train.std())

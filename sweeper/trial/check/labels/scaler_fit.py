@@ -22,9 +22,7 @@ class ScalerFit(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Means and deviations of the features over training, and over both splits."""
-        if subject.val is None:
-            raise NotApplicable("no validation data were given")
-        train, val = flat(subject.pool.inputs), flat(subject.val.inputs)
+        train, val = flat(subject.pool.inputs), flat(subject.given_val.inputs)
         if train.shape[1] != val.shape[1] or len(train) < 8:
             raise NotApplicable("the splits have inputs of other shapes, or too few of them")
         alone, both = _off(train), _off(torch.cat([train, val]))

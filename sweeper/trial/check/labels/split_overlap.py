@@ -25,17 +25,15 @@ class SplitOverlap(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Share of validation examples with a training example at hand that is the same or nearly so."""
-        if subject.val is None:
-            raise NotApplicable("no validation data were given")
-        if len(subject.val) < 4 or len(subject.pool) < FEWEST:
+        if len(subject.given_val) < 4 or len(subject.pool) < FEWEST:
             raise NotApplicable("there are too few examples")
-        train, val = flat(subject.pool.inputs), flat(subject.val.inputs)
+        train, val = flat(subject.pool.inputs), flat(subject.given_val.inputs)
         if train.shape[1] != val.shape[1]:
             raise NotApplicable("the splits have inputs of other shapes")
         rows = {row.numpy().tobytes() for row in train}
         same = sum(row.numpy().tobytes() in rows for row in val) / len(val)
         repeated = 1 - len(rows) / len(train)
-        x, v = features(sample(subject.pool)), features(sample(subject.val))
+        x, v = features(sample(subject.pool)), features(sample(subject.given_val))
         spread = x.std(0)
         spread = spread.clamp(min=0.3 * float(spread.mean()) + 1e-12)  # noise in what hardly varies must not count
         x, v = x / spread, v / spread

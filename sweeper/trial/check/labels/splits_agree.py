@@ -24,9 +24,7 @@ class SplitsAgree(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """The nearest training neighbour's label for each validation example, against neighbours within training."""
-        if subject.val is None:
-            raise NotApplicable("no validation data were given")
-        train, val = sample(subject.pool), sample(subject.val)
+        train, val = sample(subject.pool), sample(subject.given_val)
         if len(val) < FEWEST:
             raise NotApplicable(f"there are {len(val)} validation examples, fewer than {FEWEST}")
         raw_train, raw_val = features(train), features(val)

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.step.observe import no_dropout
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import curves
@@ -30,8 +30,7 @@ class LearningRate(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """The loss over sixty steps of the person's own step on one batch, and the first step's length."""
-        if subject.optimizer is None:
-            raise NotApplicable("no optimizer was given")
+        optimizer = subject.given_optimizer
         _warmed_up(subject)
         no_dropout(subject.model)
         parameters = [p for _, p in subject.trainable()]
@@ -45,8 +44,7 @@ class LearningRate(Check):
             losses.append(self._loss(subject))
             if not math.isfinite(losses[-1]):
                 break
-        lr = max(group["lr"] for group in subject.optimizer.param_groups)
-        lr = float(lr)
+        lr = float(max(group["lr"] for group in optimizer.param_groups))
         first, last = losses[0], sum(losses[-10:]) / len(losses[-10:])
         words = (
             f"lr {lr:g}: the loss goes {first:.4g} to {last:.4g} in {len(losses) - 1} steps on one batch, "
