@@ -17,6 +17,7 @@ def test_builds_what_the_node_says():
     ("values", "message"),
     [
         ({"width": 5}, r"model._target_ must name a class or function.*conf/model"),
+        ({"_target_": ["models.mlp.MLP"]}, r"model._target_ must be importable, got \['models.mlp.MLP'\]"),
         ({"_target_": "models.nowhere.MLP"}, r"model._target_ must be importable, got models.nowhere.MLP"),
         (
             {"_target_": "models.mlp.MLP", "widht": 5, "depth": 1},
