@@ -47,7 +47,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Stop:
-    """Asks every trial to stop, and kills those still there after ``grace_s``.
+    """Asks every trial to stop, and kills those still there after ``grace_s``; 0 does not ask.
 
     It asks with SIGINT, which raises KeyboardInterrupt. A Python handler for SIGTERM would be inherited by
     the trial's own forks and lose the SIGTERM with which pools end them (it is dropped right after a fork).
@@ -111,7 +111,7 @@ def serve(
                         _raise_child(run, run_job, warm, children, connection, (awake, alarm))
                     case Stop(grace_s):
                         kill_at = time.monotonic() + grace_s
-                        for pid in children:
+                        for pid in children if grace_s else ():
                             _send(pid, signal.SIGINT)
         except (EOFError, OSError):  # the sweeping process is gone
             break
