@@ -75,7 +75,7 @@ def train_epoch(run: Setup, epoch: int, batch_size: int, ranks: Alone = ALONE) -
     """One pass, shuffled; the loss as it was minimised, its mean over the epoch weighted by example."""
     model, optimizer, (inputs, targets) = ranks.wrap(run.model).train(), run.optimizer, run.train
     own = ("rank", ranks.rank) if ranks.rank else ()  # dropout masks of its own; the batches below are everybody's
-    seed_everything(run.seed, "epoch", epoch, *own, device=run.device)
+    seed_everything(run.seed, "epoch", epoch, *own)
     run.regularizers.epoch_began(run.seed, epoch, run.device)
     order = torch.randperm(len(targets), generator=generator(run.seed, "order", epoch)).to(run.device)
     total = torch.zeros((), device=run.device)

@@ -24,11 +24,11 @@ def generator(seed: int, *names: str | int, device: torch.device | str = "cpu") 
     return torch.Generator(device).manual_seed(derive(seed, *names))
 
 
-def seed_everything(seed: int, *names: str | int, device: torch.device | str = "cpu") -> None:
+def seed_everything(seed: int, *names: str | int) -> None:
     """Seed the global generators of Python, numpy and torch, which initialisers and dropout draw from."""
     number = derive(seed, *names)
     random.seed(number)
     np.random.seed(number % 2**32)
     torch.default_generator.manual_seed(number)  # torch.manual_seed asks every backend: 0.3 ms an epoch
-    if torch.device(device).type == "cuda":
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.manual_seed_all(number)

@@ -61,10 +61,11 @@ class Setup:
 
 def build(cfg: DictConfig, device: torch.device) -> Setup:
     """Build the parts of a run; initial weights depend on ``cfg.seed``, the model and the data alone."""
+    torch.backends.cudnn.deterministic = True  # its other kernels add in no fixed order: same seed, other bits
     data = load(cfg.data)
     task = task_of(data)
     train = on_device(data.train, device)
-    seed_everything(cfg.seed, "model", device=device)
+    seed_everything(cfg.seed, "model")
     model = instantiate(cfg.model, "model", note=str(data), input_shape=data.input_shape, outputs=data.outputs)
     start_at(model, task.best_constant(train[1]))
     regularizers = build_regularizers(cfg.get("regularizer"))

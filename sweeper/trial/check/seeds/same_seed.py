@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 
@@ -11,6 +15,9 @@ from sweeper.trial.seeds import seed_everything
 from sweeper.trial.verdict import Verdict
 
 STEPS = 3
+KERNELS = (
+    "torch.backends.cudnn.deterministic = True where it is a convolution, else torch.use_deterministic_algorithms(True)"
+)
 
 
 class SameSeed(Check):
@@ -25,17 +32,27 @@ class SameSeed(Check):
         """Three steps, twice from the same weights, optimizer state and seed; the first tensor that differs."""
         if subject.optimizer is None and subject.step is None:
             raise NotApplicable("no optimizer or step was given")
-        runs = [self._run(subject) for _ in range(2)]
-        for number, (first, second) in enumerate(zip(*runs, strict=True), 1):
+        expected = "no difference"
+        difference = self._difference(subject)
+        if difference is None:
+            tensors = len(subject.model.state_dict())
+            return self.passed(f"{STEPS} steps, {tensors} tensors the same to the bit", expected=expected)
+        number, reason = difference
+        advice = ""
+        with deterministic():
+            if self._difference(subject) is None:
+                reason += "; not with torch.use_deterministic_algorithms(True): a kernel adds in no fixed order"
+                advice = KERNELS
+        return self.failed(reason, expected=expected, advice=advice, measured={"step": number})
+
+    def _difference(self, subject: Subject) -> tuple[int, str] | None:
+        """The first step after which two runs are not the same, and how."""
+        for number, (first, second) in enumerate(zip(self._run(subject), self._run(subject), strict=True), 1):
             for name in first:
                 if not torch.equal(first[name].nan_to_num(), second[name].nan_to_num()):
                     gap = float((first[name].double() - second[name].double()).abs().max())
-                    return self.failed(
-                        f"step {number}: {name} differs by {gap:.3g}",
-                        expected="no difference",
-                        measured={"step": number},
-                    )
-        return self.passed(f"{STEPS} steps, {len(runs[0][0])} tensors the same to the bit", expected="no difference")
+                    return number, f"step {number}: {name} differs by {gap:.3g}"
+        return None
 
     def _run(self, subject: Subject) -> list[dict[str, Tensor]]:
         states = []
@@ -45,6 +62,22 @@ class SameSeed(Check):
                 subject.run_step(subject.batch)
                 states.append(_tensors(subject))
         return states
+
+
+@contextmanager
+def deterministic() -> Iterator[None]:
+    """Kernels that give the same bits each time, as far as torch has them."""
+    were = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    cudnn = torch.backends.cudnn.deterministic
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.deterministic = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        torch.use_deterministic_algorithms(were[0], warn_only=were[1])
+        torch.backends.cudnn.deterministic = cudnn
 
 
 def _tensors(subject: Subject) -> dict[str, Tensor]:
