@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test test-long test-slurm test-browser setup check planted bench bench-slurm ui clean
+.PHONY: sweep test test-long test-slurm test-browser test-gpu setup check planted bench bench-slurm ui clean
 
 sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
@@ -19,6 +19,9 @@ test-long: setup      ## those that take longer: kills at random moments, everyt
 
 test-browser: setup   ## MLflow's pages of a sweep, in chromium (Debian: chromium, chromium-driver)
 	$(BIN)/python -m pytest -m browser tests/browser
+
+test-gpu: setup       ## training and sweeping on a CUDA device
+	$(BIN)/python -m pytest -m gpu tests
 
 setup: .venv/ready    ## the environment, from the pinned files
 
