@@ -130,8 +130,9 @@ class Cluster:
             doomed = self._steps(node) | self._tasks(node)
             if not doomed:
                 return
-            for pid in doomed:
-                _kill(pid, signal.SIGKILL)
+            for number in (signal.SIGSTOP, signal.SIGKILL):  # none outlives another, to say what became of it
+                for pid in doomed:
+                    _kill(pid, number)
             time.sleep(0.05)
 
     def kill_job(self, job: str) -> None:
