@@ -36,6 +36,7 @@ class JobRunner:
         self.context = context
         self.task = task
         self.preload: tuple[str, ...] = ()
+        self.eager = True  # whether a nursery has time for more than that before it is asked for a trial
         self.command: Command | None = None  # the one that a worker runs
         self._warmed: set[int] = set()
 

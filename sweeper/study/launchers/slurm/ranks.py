@@ -115,6 +115,7 @@ class Follower:
         self.running: Job | None = None
 
     def run(self, runner: JobRunner) -> int:
+        runner.eager = False
         self.slots.start(runner)
         while True:
             for turn in self.turns.read():
