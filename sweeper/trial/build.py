@@ -38,9 +38,8 @@ def target(node: DictConfig, key: str) -> functools.partial[Any]:
         raise ConfigError(f"{key}._target_ must name a class or function, got {node}; choose a file of conf/{key}")
     try:
         values: Any = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
-        if isinstance(node._target_, str) and _calls_nothing_else(
-            values
-        ):  # the callable is Hydra's to find and to allow; once is enough
+        if isinstance(node._target_, str) and _calls_nothing_else(values):
+            # the callable is Hydra's to find and to allow; once is enough
             path = values.pop("_target_")
             bound = functools.partial(_callable(path), **values)
         else:

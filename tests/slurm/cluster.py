@@ -15,7 +15,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
@@ -130,18 +130,13 @@ class Cluster:
             doomed = self._steps(node) | self._tasks(node)
             if not doomed:
                 return
-            for number in (signal.SIGSTOP, signal.SIGKILL):  # none outlives another, to say what became of it
-                for pid in doomed:
-                    _kill(pid, number)
+            _kill_at_once(doomed)
             time.sleep(0.05)
 
     def kill_job(self, job: str) -> None:
         """SIGKILL to every process of a job ``141_3``, as from a kernel that is out of memory."""
         array, _, index = job.partition("_")
-        doomed = _processes_with(f"SLURM_ARRAY_JOB_ID={array}", f"SLURM_ARRAY_TASK_ID={index}")
-        for number in (signal.SIGSTOP, signal.SIGKILL):  # none outlives another
-            for pid in doomed:
-                _kill(pid, number)
+        _kill_at_once(_processes_with(f"SLURM_ARRAY_JOB_ID={array}", f"SLURM_ARRAY_TASK_ID={index}"))
 
     def cancel_all(self) -> None:
         """Leave the cluster empty, all nodes serving."""
@@ -385,6 +380,13 @@ def _kill(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         pass
+
+
+def _kill_at_once(pids: Collection[int]) -> None:
+    """SIGKILL to all, none of which outlives another and says what became of it."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            _kill(pid, number)
 
 
 def main() -> int:

@@ -46,10 +46,14 @@ def local_world() -> int:
 
 
 class RankSlots(LocalSlots):
-    """Local slots whose trials know their rank."""
+    """A job's own local slots, whose trials know their rank."""
 
     told: Mapping[str, str] = {}
     clean = True  # whether the last one that ended returned
+
+    def start(self, runner: JobRunner) -> None:
+        runner.eager = False  # a job's trials wait for its nursery
+        super().start(runner)
 
     def _as_exit(self, died: Died) -> Exit:
         self.clean = died.code == 0
@@ -115,7 +119,6 @@ class Follower:
         self.running: Job | None = None
 
     def run(self, runner: JobRunner) -> int:
-        runner.eager = False
         self.slots.start(runner)
         while True:
             for turn in self.turns.read():

@@ -103,7 +103,6 @@ class Work:
 
     def run(self, runner: JobRunner) -> int:
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # the warning goes to every process; only this one heeds it
-        runner.eager = False  # its trials wait for it
         slots = RankSlots(trial_settings(self.chunk), n_jobs=None)
         slots.start(runner)
         signal.signal(signal.SIGUSR2, self._warned)

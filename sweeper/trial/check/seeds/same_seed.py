@@ -67,17 +67,14 @@ class SameSeed(Check):
 @contextmanager
 def deterministic() -> Iterator[None]:
     """Kernels that give the same bits each time, as far as torch has them."""
-    were = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    cudnn = torch.backends.cudnn.deterministic
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.backends.cudnn.deterministic = True
+    mode = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("warn")  # use_deterministic_algorithms, but no error where there is none
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        torch.use_deterministic_algorithms(were[0], warn_only=were[1])
-        torch.backends.cudnn.deterministic = cudnn
+        torch.set_deterministic_debug_mode(mode)
 
 
 def _tensors(subject: Subject) -> dict[str, Tensor]:

@@ -73,8 +73,7 @@ def _one(subject: Subject, batch: Batch) -> Seen:
         seen.updates += 1
         seen.used = _flat([p.grad for p in parameters], parameters)
 
-    assert subject.optimizer is not None
-    handle = subject.optimizer.register_step_pre_hook(before)
+    handle = subject.given_optimizer.register_step_pre_hook(before)
     seed_everything(subject.seed, "step")
     try:
         subject.run_step(batch)
