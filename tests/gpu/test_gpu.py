@@ -85,7 +85,7 @@ def test_slots_are_shares_of_the_gpus(run, tmp_path, sharing):
 
 def test_a_gpu_out_of_memory_fails_its_trial_alone(run, tmp_path):
     done = run(
-        "cuda.py", *SWEEP, "hydra/sweeper/sampler=grid", "mode=fits,too_big,killed,ok", "hydra.sweeper.n_trials=4"
+        "on_gpu.py", *SWEEP, "hydra/sweeper/sampler=grid", "mode=fits,too_big,killed,ok", "hydra.sweeper.n_trials=4"
     )
     assert done.code == 1, done
     assert [t.value for t in study(tmp_path / "s").trials] == [1.0, None, None, 1.0]
@@ -95,13 +95,13 @@ def test_a_gpu_out_of_memory_fails_its_trial_alone(run, tmp_path):
 
 
 def test_a_program_that_has_started_cuda_gets_spawned_trials_that_use_it(run, tmp_path):
-    done = run("cuda.py", *SWEEP, "x=uniform(0,1)", "hydra.sweeper.n_trials=2", CUDA="started")
+    done = run("on_gpu.py", *SWEEP, "x=uniform(0,1)", "hydra.sweeper.n_trials=2", CUDA="started")
     assert done.code == 0 and "it has started CUDA" in done.err, done
     assert [t.value for t in study(tmp_path / "s").trials] == [1.0, 1.0]
 
 
 def test_a_timed_out_trial_gives_its_memory_back(run, tmp_path):
-    done = run("cuda.py", *SWEEP, "mode=hang", "hydra.sweeper.n_trials=1", "hydra.launcher.timeout_min=0.2")
+    done = run("on_gpu.py", *SWEEP, "mode=hang", "hydra.sweeper.n_trials=1", "hydra.launcher.timeout_min=0.2")
     assert done.code == 1 and "exceeded hydra.launcher.timeout_min" in done.both, done
     assert processes_with(str(tmp_path)) == []  # a GPU's memory goes with its process
 
