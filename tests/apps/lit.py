@@ -12,7 +12,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from sweeper.lightning import Report
 
 ConfigStore.instance().store(
-    name="config", node={"lr": 0.1, "epochs": 3, "val_every": 1.0, "metrics": None, "workers": 0, "wait": False}
+    name="config",
+    node={"lr": 0.1, "epochs": 3, "val_every": 1.0, "metrics": None, "workers": 0, "wait": False, "patience": 3},
 )
 
 
@@ -49,6 +50,7 @@ def main(cfg):
     lightning.seed_everything(0, verbose=False)
     x = torch.randn(64, 2)
     data = DataLoader(TensorDataset(x, x @ torch.tensor([1.0, -2.0])), batch_size=16, num_workers=cfg.workers)
+    early = EarlyStopping("val/loss", patience=cfg.patience, check_finite=False, stopping_threshold=1e-9)
     trainer = lightning.Trainer(
         max_epochs=cfg.epochs,
         accelerator="cpu",
@@ -56,7 +58,7 @@ def main(cfg):
         enable_progress_bar=False,
         enable_model_summary=False,
         val_check_interval=cfg.val_every,
-        callbacks=[Report(metrics=cfg.metrics), EarlyStopping("val/loss"), ModelCheckpoint("checkpoints")],
+        callbacks=[Report(metrics=cfg.metrics), early, ModelCheckpoint("checkpoints")],
     )
     trainer.fit(Line(cfg.lr, cfg.wait), data, data)
     return trainer.callback_metrics["val/loss"]

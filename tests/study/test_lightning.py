@@ -39,7 +39,17 @@ def test_a_hopeless_trial_is_pruned(run, tmp_path):
         "hydra.sweeper.monitor=val/loss",
     )
     done = run(
-        *("lit.py", *SWEEP, *pruner, PRELOAD, "lr=0.1,3", "epochs=400", "hydra/sweeper/sampler=grid"),
+        # the good one ends when it has nothing left to learn, the other only when it is pruned
+        *(
+            "lit.py",
+            *SWEEP,
+            *pruner,
+            PRELOAD,
+            "lr=0.1,3",
+            "epochs=100000",
+            "patience=100000",
+            "hydra/sweeper/sampler=grid",
+        ),
         *("hydra.sweeper.n_trials=2", "metrics=[val/loss]", "hydra.sweeper.n_jobs=2"),
     )
     assert done.code == 0, done
