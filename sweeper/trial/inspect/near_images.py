@@ -3,7 +3,11 @@
 How alike two pictures must be to be one depends on the data: digits are all alike. So a pair counts if its
 distance is far below what neighbours in this data set are from each other: among points that fill d dimensions
 evenly, the chance that the nearest is closer than a share r of the distance to the k-th is about k r^d, and
-where the nearest ones of most examples lie tells the rest (Levina and Bickel 2004).
+where the nearest ones of most examples lie tells the rest (Levina and Bickel 2004). And what is left of the
+difference must be what noise and compression leave: fine grain, hardly any of it in the means of blocks.
+
+Pixels are compared as they are, brightness and contrast included: a copy keeps both, and they tell apart pictures
+that would be alike without, such as two slopes or two patches of sky.
 """
 
 from __future__ import annotations
@@ -27,6 +31,8 @@ CHANCE_ALIGNED = 1.5e-3  # a shift and a zoom find chance likenesses that are no
 SURELY = 0.04  # of the scale: so close by chance only where the data fill two dimensions or fewer
 LEAST_ALIKE = 0.6  # of the scale: whatever the dimensions, a near duplicate is closer
 SMALLEST_CROP = 0.7  # of a side
+BLOCK = 4  # pixels of BASE a side: 8 of 64, the block whose mean JPEG keeps
+BLOCK_MEANS = 1.5 / 255  # of the range: JPEG of quality 50 rounds such a mean to steps of 2, noise of 4 moves it by 0.5
 REFINED = 3  # nearest candidates of each image that are aligned
 ROWS = 1024
 
@@ -46,12 +52,8 @@ def reduced(pixels: npt.NDArray[np.uint8] | Floats, scale: float) -> Floats:
 
 
 def vectors(images: Floats) -> Floats:
-    """(n, channels, side, side) to unit vectors without the mean brightness."""
-    flat = images - np.concatenate(
-        [images[:, :1].mean((2, 3), keepdims=True), np.zeros_like(images[:, 1:, :1, :1])], axis=1
-    )
-    flat = flat.reshape(len(flat), -1)
-    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), np.float32)
+    """(n, channels, side, side) to (n, pixels)."""
+    return images.reshape(len(images), -1)
 
 
 def near_images(images: Floats, note: Callable[[str], None] = lambda text: None) -> tuple[Pairs, Floats]:
@@ -146,7 +148,19 @@ def _judged(
     nearest = np.full(n, np.inf, np.float32)
     np.minimum.at(nearest, pairs[close].ravel(), np.repeat(ratio, 2))
     bound = limit(nearest, CHANCE_ALIGNED if align else CHANCE, surely=SURELY, at_most=LEAST_ALIKE)
-    return pairs[close][ratio < bound], ratio[ratio < bound] / bound
+    kept = np.flatnonzero(ratio < bound)
+    kept = kept if align else kept[_block_means(images, pairs[close][kept]) < BLOCK_MEANS]
+    return pairs[close][kept], ratio[kept] / bound
+
+
+def _block_means(images: Floats, pairs: Pairs) -> Floats:
+    """How far apart the means of blocks are; 0 for pictures smaller than BASE, whose blocks are their pixels."""
+    channels, side = images.shape[1:3]
+    if side < BASE:
+        return np.zeros(len(pairs), np.float32)
+    difference = images[pairs[:, 0]] - images[pairs[:, 1]]
+    means = difference.reshape(len(pairs), channels, side // BLOCK, BLOCK, side // BLOCK, BLOCK).mean((3, 5))
+    return np.asarray(np.sqrt(np.square(means).mean((1, 2, 3))), np.float32)
 
 
 def _distances(images: Floats, pairs: Pairs, crops: Floats, side: int) -> Floats:

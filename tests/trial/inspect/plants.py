@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 from PIL import Image, ImageDraw
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_sample_images
 
 KINDS = ("noise", "jpeg", "crop")
 
@@ -39,6 +39,27 @@ def fields(count: int, size: int = 64) -> np.ndarray:
     return np.array(pictures, np.uint8)
 
 
+def stripes(count: int, size: int = 64) -> np.ndarray:
+    """Waves of any direction and two colours: a shift by a wave gives the same picture."""
+    rng, pictures = np.random.default_rng(0), []
+    y, x = np.mgrid[:size, :size] / size
+    for _ in range(count):
+        angle, waves, phase = rng.uniform(0, np.pi), rng.uniform(3, 8), rng.uniform(0, 2 * np.pi)
+        low, high = rng.uniform(0, 255, (2, 3))
+        share = 0.5 + 0.5 * np.sin(2 * np.pi * waves * (x * np.cos(angle) + y * np.sin(angle)) + phase)
+        pictures.append(np.clip(low + (high - low) * share[..., None] + rng.normal(0, 5, (size, size, 3)), 0, 255))
+    return np.array(pictures, np.uint8)
+
+
+def patches(size: int = 64) -> np.ndarray:
+    """Squares of scikit-learn's two photographs, many of them sky or petals: alike, and no duplicates."""
+    squares = []
+    for photo in load_sample_images().images:
+        for top in range(0, photo.shape[0] - size + 1, size):
+            squares += [photo[top : top + size, at : at + size] for at in range(0, photo.shape[1] - size + 1, size)]
+    return np.array(squares)
+
+
 def near(picture: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray:
     """The same picture (height, width[, 3]) with a little noise, as a JPEG, or without a margin."""
     side = len(picture)
@@ -54,9 +75,9 @@ def near(picture: np.ndarray, kind: str, rng: np.random.Generator) -> np.ndarray
     return np.asarray(cropped.resize((side, side), Image.Resampling.BILINEAR))
 
 
-def planted(pictures: np.ndarray, share: float) -> tuple[np.ndarray, dict[tuple[int, int], str]]:
+def planted(pictures: np.ndarray, share: float, seed: int = 2) -> tuple[np.ndarray, dict[tuple[int, int], str]]:
     """(examples, channels, h, w) with near duplicates at the end, and the kind of each pair (original, copy)."""
-    rng = np.random.default_rng(2)
+    rng = np.random.default_rng(seed)
     chosen = rng.choice(len(pictures), round(share * len(pictures)), replace=False)
     kinds = [KINDS[number % 3] for number in range(len(chosen))]
     copies = [near(pictures[of], kind, rng) for of, kind in zip(chosen, kinds, strict=True)]
