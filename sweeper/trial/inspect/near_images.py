@@ -12,7 +12,9 @@ that would be alike without, such as two slopes or two patches of sky.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +37,7 @@ BLOCK = 4  # pixels of BASE a side: 8 of 64, the block whose mean JPEG keeps
 BLOCK_MEANS = 1.5 / 255  # of the range: JPEG of quality 50 rounds such a mean to steps of 2, noise of 4 moves it by 0.5
 REFINED = 3  # nearest candidates of each image that are aligned
 ROWS = 1024
+PART = 256  # pairs at once, about as many as a cache holds
 
 Pairs = npt.NDArray[np.int64]
 
@@ -164,12 +167,11 @@ def _block_means(images: Floats, pairs: Pairs) -> Floats:
 
 
 def _distances(images: Floats, pairs: Pairs, crops: Floats, side: int) -> Floats:
-    out = np.empty(len(pairs), np.float32)
-    for at in range(0, len(pairs), ROWS):
-        some = slice(at, at + ROWS)
-        whole = vectors(crop(images[pairs[some, 1]], 0.0, 0.0, 1.0, side))
-        out[some] = _distance(images[pairs[some, 0]], whole, crops[some], side)
-    return out
+    def some(part: slice) -> Floats:
+        whole = vectors(crop(images[pairs[part, 1]], 0.0, 0.0, 1.0, side))
+        return _distance(images[pairs[part, 0]], whole, crops[part], side)
+
+    return _in_threads(some, len(pairs))
 
 
 def _distance(cropped: Floats, whole: Floats, crops: Floats, side: int) -> Floats:
@@ -181,12 +183,12 @@ def _distance(cropped: Floats, whole: Floats, crops: Floats, side: int) -> Float
 
 def _aligned(images: Floats, pairs: Pairs, crops: Floats, side: int) -> Floats:
     """The least distance over crops near the given ones, by coordinate descent on (top, left, length)."""
-    out = np.empty(len(pairs), np.float32)
     moves = np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [-0.5, -0.5, 1], [0.5, 0.5, -1]], np.float32)
-    for at in range(0, len(pairs), ROWS):
-        cropped = images[pairs[at : at + ROWS, 0]]
-        whole = vectors(crop(images[pairs[at : at + ROWS, 1]], 0.0, 0.0, 1.0, side))
-        best = crops[at : at + ROWS].copy()
+
+    def some(part: slice) -> Floats:
+        cropped = images[pairs[part, 0]]
+        whole = vectors(crop(images[pairs[part, 1]], 0.0, 0.0, 1.0, side))
+        best = crops[part].copy()
         least = _distance(cropped, whole, best, side)
         for step in (0.05, 0.05, 0.03, 0.03, 0.015, 0.015, 0.008, 0.004):
             for move in moves:
@@ -196,5 +198,13 @@ def _aligned(images: Floats, pairs: Pairs, crops: Floats, side: int) -> Floats:
                 distance = _distance(cropped, whole, tried, side)
                 better = distance < least
                 best[better], least[better] = tried[better], distance[better]
-        out[at : at + ROWS] = least
-    return out
+        return least
+
+    return _in_threads(some, len(pairs))
+
+
+def _in_threads(some: Callable[[slice], Floats], count: int) -> Floats:
+    """``some`` of each part of ``count`` pairs, joined; numpy lets go of the interpreter in products of matrices."""
+    parts = [slice(at, at + PART) for at in range(0, count, PART)]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2) as pool:
+        return np.concatenate([np.empty(0, np.float32), *pool.map(some, parts)])
