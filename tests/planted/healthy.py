@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.data import Noisy
 from bugs.evaluation import right
+from bugs.forum import attending
 from bugs.loss import binary, values
 from bugs.model import _padded, language
 from bugs.optimisation import scheduled, stepping
@@ -241,3 +242,181 @@ def rebuilt(seed):
         "model": model, "loss": nn.CrossEntropyLoss(reduction="none"), "data": loader(x, y, size=32),
         "val": loader(vx, vy, shuffle=False), "optimizer": adam(model), "build": build,
     }  # fmt: skip
+
+
+@healthy("residual CNN with batch norm, SGD, cosine of epochs")
+def residual_cnn(seed):
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(),
+                nn.Conv2d(16, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16),
+            )  # fmt: skip
+
+        def forward(self, x):
+            return (x + self.body(x)).relu()
+
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), Block(), Block(), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(), nn.Linear(16, 10),
+    )  # fmt: skip
+    sgd = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(sgd, 20)
+    return digits_program(model, seed, optimizer=sgd, scheduler=schedule, epochs=20)
+
+
+@healthy("transformer encoder with a padding mask, class of a sequence")
+def encoder(seed):
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(1, 12, (600, 10), generator=generator)
+    padding = torch.arange(10) >= torch.randint(4, 11, (600, 1), generator=generator)
+    tokens = tokens.masked_fill(padding, 0)
+
+    class Encoder(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.place = nn.Embedding(12, 32), nn.Embedding(10, 32)
+            self.layer = nn.TransformerEncoderLayer(32, 2, 64, dropout=0.1, batch_first=True)
+            self.head = nn.Linear(32, 2)
+
+        def forward(self, tokens, padding):
+            hidden = self.layer(self.embed(tokens) + self.place(torch.arange(10)), src_key_padding_mask=padding)
+            kept = (~padding).unsqueeze(2).float()
+            return self.head((hidden * kept).sum(1) / kept.sum(1))
+
+    model = Encoder()
+    data = ((tokens, padding), (tokens == 3).any(1).long())
+    return {"model": model, "loss": nn.CrossEntropyLoss(), "data": data, "optimizer": adam(model)}
+
+
+@healthy("LSTM on series of numbers, value at the end")
+def series(seed):
+    x = torch.randn(600, 12, 3, generator=torch.Generator().manual_seed(seed))
+    y = x[:, :, 0].cumsum(1)[:, -1] / 12**0.5
+
+    class Series(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(3, 32, batch_first=True), nn.Linear(32, 1)
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[0][:, -1])[:, 0]
+
+    model = Series()
+    return {"model": model, "loss": nn.MSELoss(), "data": loader(x, y), "optimizer": adam(model)}
+
+
+@healthy("convolutional autoencoder of images in [0, 1], sigmoid at the end")
+def image_autoencoder(seed):
+    x, *_ = digits(seed)
+    x = (x - x.min()) / (x.max() - x.min())
+    model = nn.Sequential(
+        nn.Conv2d(1, 8, 3, stride=2, padding=1), nn.ReLU(), nn.ConvTranspose2d(8, 8, 2, stride=2), nn.ReLU(),
+        nn.Conv2d(8, 1, 3, padding=1), nn.Sigmoid(),
+    )  # fmt: skip
+    return {"model": model, "loss": nn.MSELoss(), "data": (x, x), "optimizer": adam(model)}
+
+
+@healthy("regression with a mean and a variance (Gaussian likelihood)")
+def heteroscedastic(seed):
+    def loss(outputs, targets):
+        return F.gaussian_nll_loss(outputs[:, 0], targets, F.softplus(outputs[:, 1]) + 1e-4)
+
+    return values(seed, loss, mlp(10, 2))
+
+
+@healthy("multi-label with weights of the positive")
+def weighted_labels(seed):
+    x, y, *_ = digits(seed)
+    targets = torch.stack([(y == 0), (y > 6), (y % 3 == 0)], 1).float()
+    loss = nn.BCEWithLogitsLoss(pos_weight=(1 - targets.mean(0)) / targets.mean(0))
+    return digits_program(mlp(outputs=3), seed, data=loader(x, targets), val=None, loss=loss)
+
+
+@healthy("siamese pairs, contrastive loss")
+def siamese(seed):
+    x, y, *_ = digits(seed)
+    other = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    same = torch.arange(len(x)) % 2 == 0
+    for label in range(10):  # a partner of the same class for every second example
+        rows = ((y == label) & same).nonzero()[:, 0]
+        other[rows] = rows.roll(1)
+    alike = (y == y[other]).float()
+
+    class Twins(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = mlp(outputs=16)
+
+        def forward(self, a, b):
+            return (self.body(a) - self.body(b)).square().sum(1)
+
+    def loss(distance, alike):
+        return (alike * distance + (1 - alike) * (1 - (distance + 1e-6).sqrt()).clamp(min=0).square()).mean()
+
+    model = Twins()
+    return {"model": model, "loss": loss, "data": ((x, x[other]), alike), "optimizer": adam(model)}
+
+
+@healthy("bag of words by nn.EmbeddingBag, sparse SGD")
+def embedding_bag(seed):
+    tokens = torch.randint(0, 30, (600, 8), generator=torch.Generator().manual_seed(seed))
+    model = nn.Sequential(nn.EmbeddingBag(30, 16), nn.Linear(16, 2))
+    data = (tokens, (tokens == 3).any(1).long())
+    return {"model": model, "loss": nn.CrossEntropyLoss(), "data": data, "optimizer": adam(model, 1e-2)}
+
+
+@healthy("root of the mean squared error")
+def rmse(seed):
+    return values(seed, lambda o, t: (o[:, 0] - t).square().mean().sqrt())
+
+
+@healthy("focal loss, imbalanced")
+def focal(seed):
+    x, y, *_ = digits(seed)
+
+    def loss(outputs, targets):
+        nats = F.cross_entropy(outputs, targets, reduction="none")
+        return ((1 - (-nats).exp()).square() * nats).mean()
+
+    return digits_program(mlp(outputs=2), seed, data=loader(x, (y == 3).long()), val=None, loss=loss)
+
+
+@healthy("a class for each pixel, with an ignored border")
+def segmentation(seed):
+    x, *_ = digits(seed)
+    labels = (x[:, 0] > 0).long() + (x[:, 0] > 1).long()
+    labels[:, 0], labels[:, -1] = -100, -100
+    model = nn.Sequential(
+        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 3, 1)
+    )
+    return {"model": model, "loss": nn.CrossEntropyLoss(), "data": (x, labels), "optimizer": adam(model)}
+
+
+@healthy("gradients of four parts averaged, bfloat16 by autocast")
+def accumulated(seed):
+    def step(model, optimizer, x, y):
+        model.train()
+        optimizer.zero_grad()
+        for part, labels in zip(x.chunk(4), y.chunk(4), strict=True):
+            with torch.autocast("cpu", torch.bfloat16):
+                outputs = model(part)
+            (F.cross_entropy(outputs.float(), labels) * len(labels) / len(y)).backward()
+        optimizer.step()
+
+    return stepping(seed, step)
+
+
+@healthy("padded sentences, padding ignored, loss over tokens")
+def padded_language(seed):
+    program = language(seed)
+    tokens, targets = (t + 0 for t in program["data"])
+    length = torch.randint(3, 9, (len(tokens), 1), generator=torch.Generator().manual_seed(seed))
+    rest = torch.arange(tokens.shape[1]) >= length
+    return {**program, "data": (tokens.masked_fill(rest, 0), targets.masked_fill(rest, -100))}
+
+
+@healthy("causal attention by hand")
+def attention_by_hand(seed):
+    return attending(seed)

@@ -42,12 +42,25 @@ class IndependentExamples(Check):
         words = (
             f"changing half of {size} examples moves the outputs of the others by {leak:.3g}, their own by {own:.3g}"
         )
+        if share <= TOLERANCE and (moved := _by_place(subject, inputs, before)) > TOLERANCE:
+            return self.failed(
+                f"in the opposite order the outputs of the same examples differ by {moved:.2g} of their size",
+                expected="0", measured={"by_place": moved},
+                advice="look for positions, weights or states that are added along axis 0: time first or batch first?",
+            )  # fmt: skip
         if subject.family.axis == 0:
             words += "; the last softmax runs over the batch"
         return self.judged(
             share <= TOLERANCE, words, expected="0 for the others",
             measured={"leak": leak, "share": share}, pictures=_picture(subject, inputs),
         )  # fmt: skip
+
+
+@torch.no_grad()
+def _by_place(subject: Subject, inputs: Inputs, before: Tensor) -> float:
+    """How far outputs move when their examples come in the opposite order, over how far examples are apart."""
+    turned = subject.outputs(change(inputs, lambda t: t.flip(0))).flip(0)
+    return float((turned - before).abs().max()) / max(float((before - before.mean(0)).abs().max()), 1e-12)
 
 
 @torch.no_grad()

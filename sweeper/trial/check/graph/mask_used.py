@@ -31,6 +31,14 @@ class MaskUsed(Check):
             raise NotApplicable("no mask enters (a second input of zeros and ones, one a position)")
         where = mask.bool()
         effects = {name: _effect(subject, inputs, values, chosen) for name, chosen in (("0", ~where), ("1", where))}
+        constant = {"0": _one_value(values[~where]), "1": _one_value(values[where])}
+        seen, hidden = max(effects, key=lambda name: effects[name]), min(effects, key=lambda name: effects[name])
+        if effects[hidden] == 0 < effects[seen] and constant[seen] and not constant[hidden]:
+            return self.failed(
+                "the outputs depend on the masked positions that all hold one value, the padding, and on no other",
+                expected="they depend on the others",
+                advice="turn the mask round: key_padding_mask is True where attention must not look",
+            )  # fmt: skip
         least = min(effects, key=lambda name: effects[name])
         return self.judged(
             effects[least] <= 1e-4 * max(effects.values()) or effects[least] == 0,
@@ -38,6 +46,10 @@ class MaskUsed(Check):
             "where it is 1",
             expected="0 for one of them", measured={"zero": effects["0"], "one": effects["1"]},
         )  # fmt: skip
+
+
+def _one_value(values: Tensor) -> bool:
+    return bool((values == values.flatten()[:1]).all()) if values.numel() else False
 
 
 def _mask(inputs: Inputs, values: Tensor) -> Tensor | None:

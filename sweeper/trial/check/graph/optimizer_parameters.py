@@ -16,6 +16,11 @@ class OptimizerParameters(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Compare the two sets, by identity."""
+        if not subject.trainable():
+            return self.failed(
+                "no parameter of the model is trainable", expected="some with requires_grad",
+                advice="freeze some layers only: layer.requires_grad_(False)",
+            )  # fmt: skip
         mine = {id(p): name for name, p in subject.model.named_parameters()}
         held = [p for group in subject.given_optimizer.param_groups for p in group["params"]]
         stale = sum(id(p) not in mine for p in held)

@@ -11,12 +11,14 @@ AGREE = 0.99  # of the positions
 
 
 def next_token_offset(subject: Subject) -> int | None:
-    """By how many positions targets are ahead of the inputs (0, 1 or 2); None if they are other things."""
+    """By how many positions targets are ahead of the inputs (-1, 0, 1 or 2); None if they are other things."""
     inputs, targets = main(subject.batch.inputs), subject.batch.targets
     if inputs.is_floating_point() or targets.is_floating_point() or inputs.ndim != 2 or inputs.shape != targets.shape:
         return None
-    for offset in (0, 1, 2):
-        ahead, there = inputs[:, offset:], targets[:, : targets.shape[1] - offset]
+    length = inputs.shape[1]
+    for offset in (0, 1, 2, -1):
+        ahead = inputs[:, max(offset, 0) : length + min(offset, 0)]
+        there = targets[:, max(-offset, 0) : length - max(offset, 0)]
         counted = there != -100
         if counted.any() and float((ahead == there)[counted].double().mean()) > AGREE:
             return offset

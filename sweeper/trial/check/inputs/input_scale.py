@@ -27,7 +27,9 @@ class InputScale(Check):
     def measure(self, subject: Subject) -> Verdict:
         """Mean, deviation and range over the training examples at hand."""
         raw = main(subject.pool.inputs)
-        if not raw.is_floating_point() and any(isinstance(m, nn.Embedding) for m in subject.model.modules()):
+        if not raw.is_floating_point() and any(
+            isinstance(m, (nn.Embedding, nn.EmbeddingBag)) for m in subject.model.modules()
+        ):
             raise NotApplicable("inputs are tokens")
         values = raw.detach().double().cpu()
         if not bool(values.isfinite().all()):

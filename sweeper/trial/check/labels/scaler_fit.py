@@ -25,10 +25,16 @@ class ScalerFit(Check):
         train, val = flat(subject.pool.inputs), flat(subject.given_val.inputs)
         if train.shape[1] != val.shape[1] or len(train) < 8:
             raise NotApplicable("the splits have inputs of other shapes, or too few of them")
-        alone, both = _off(train), _off(torch.cat([train, val]))
+        alone, both, val_alone = _off(train), _off(torch.cat([train, val])), _off(val)
         words = (
             f"features are off mean 0 and deviation 1 by {alone:.2g} in training and {both:.2g} in both splits together"
         )
+        if val_alone < EXACT and len(val) >= 8:
+            return self.failed(
+                f"validation features have mean 0 and deviation 1 of their own, to {val_alone:.2g}",
+                expected="near them, as a sample is", measured={"train": alone, "val": val_alone},
+                advice="apply the training split's mean and deviation to validation, not its own",
+            )  # fmt: skip
         return self.judged(
             not (both < EXACT < alone / 10),
             words,

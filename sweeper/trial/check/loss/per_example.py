@@ -37,6 +37,11 @@ class Loop:
         return abs(self.ratio - 1) < SAME
 
     @property
+    def is_shrunk(self) -> bool:
+        """It is the mean divided by the number of examples again."""
+        return self.count > 1 and abs(self.ratio * self.count - 1) < SAME
+
+    @property
     def is_sum(self) -> bool:
         """It grows in proportion to the batch."""
         return abs(self.ratio - self.count) < SAME * self.count or (

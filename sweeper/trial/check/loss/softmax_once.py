@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
@@ -33,6 +34,11 @@ class SoftmaxOnce(Check):
         if subject.kind.name == VALUES:
             raise NotApplicable("targets are no classes")
         batch, outputs = small(subject)
+        if subject.kind.name == CLASSES and outputs.ndim == 2 and _over_batch(subject, batch, outputs):
+            return self.failed(
+                "numbers added to the outputs by class leave the loss: its softmax runs over the batch",
+                expected="a softmax over the classes", advice="write log_softmax(outputs, dim=1), or use cross_entropy",
+            )  # fmt: skip
         family = subject.family.name
         names = "softmax" if subject.kind.name == CLASSES else "sigmoid"
         own = shifted(subject) if subject.kind.name == CLASSES else _takes_logits(subject, batch, outputs)
@@ -53,6 +59,17 @@ class SoftmaxOnce(Check):
         return self.passed(words, expected=f"one {names}", measured={"best_loss": best})
 
 
+def _over_batch(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
+    """Adding a number a class leaves the loss, adding one an example does not."""
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(outputs.shape, generator=generator).to(outputs)
+    by_class = torch.randn(1, outputs.shape[1], generator=generator).to(outputs) * 3
+    by_example = torch.randn(len(outputs), 1, generator=generator).to(outputs) * 3
+    plain, classes, examples = (value(subject, outputs + noise + by, batch) for by in (0.0, by_class, by_example))
+    near = 1e-3 * max(1.0, abs(plain))
+    return abs(classes - plain) <= near < abs(examples - plain)
+
+
 def _takes_logits(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
     """A loss of logits still gains far beyond 1; a loss of probabilities raises or is at its best there."""
     one, far = (value(subject, towards(subject, batch, outputs, s, Family(RAW)), batch) for s in (1.0, 20.0))
@@ -64,6 +81,7 @@ def _wants_probabilities(subject: Subject, batch: Batch, outputs: Tensor, best: 
     kind = Family("softmax", subject.kind.axis) if subject.kind.name == CLASSES else Family(SIGMOID)
     wrong = towards(subject, batch, outputs, -3.0, Family(RAW))  # has negative numbers, as raw outputs do
     raw, squashed = value(subject, wrong, batch), value(subject, towards(subject, batch, outputs, -3.0, kind), batch)
-    if not math.isfinite(raw) and math.isfinite(squashed):
+    own = math.isfinite(value(subject, outputs, batch)) and bool((outputs >= 0).all())  # distances, not raw outputs
+    if not math.isfinite(raw) and math.isfinite(squashed) and not own:
         return True
     return best < -1.0

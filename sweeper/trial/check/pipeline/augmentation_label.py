@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from sweeper.trial.check.batches import Batch, join
 from sweeper.trial.check.check import Check, NotApplicable
@@ -12,6 +13,8 @@ from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 KEPT = 0.5  # of what the nearest plain neighbour gains over chance
+DRAWS = 4  # of the others' augmentation beside them as they are: a shift finds others that are shifted alike
+MOST = 512
 
 
 class AugmentationLabel(Check):
@@ -23,8 +26,8 @@ class AugmentationLabel(Check):
     needs = ("augmentation_range", "labels_aligned")
 
     def measure(self, subject: Subject) -> Verdict:
-        """How often the nearest plain neighbours (others) share the label, for plain and augmented inputs."""
-        pool = sample(subject.pool)
+        """How often the nearest of the others shares the label: plain among plain, augmented among all there are."""
+        pool = sample(subject.pool).first(MOST)
         changed = _in_batches(subject, pool)
         if changed.targets.shape != pool.targets.shape:
             raise NotApplicable("augmentation mixes targets")
@@ -36,7 +39,7 @@ class AugmentationLabel(Check):
         if not subject.is_labels:
             raise NotApplicable("targets are values, which augmentation may change")
         plain = labels[torch.cdist(x, x).fill_diagonal_(float("inf")).argmin(1)]
-        found = labels[torch.cdist(a, x).fill_diagonal_(float("inf")).argmin(1)]
+        found = _nearest(a, [(x, labels), *(self._drawn(subject, pool, raw, draw) for draw in range(1, DRAWS + 1))])
         before, now = float((plain == labels).double().mean()), float((found == after).double().mean())
         chance = float(torch.unique(labels, return_counts=True)[1].double().div(len(labels)).square().sum())
         if before - chance < 0.1:
@@ -48,7 +51,19 @@ class AugmentationLabel(Check):
             expected=f"at least {KEPT:.0%} of the way from chance", measured={"plain": before, "augmented": now},
         )  # fmt: skip
 
+    def _drawn(self, subject: Subject, pool: Batch, raw: Tensor, draw: int) -> tuple[Tensor, Tensor]:
+        """The pool augmented once more, and its labels; no row where targets became mixed."""
+        changed = _in_batches(subject, pool, 100 * draw)
+        return standardised(features(changed), raw), subject.labels(changed.targets).cpu().double()
 
-def _in_batches(subject: Subject, pool: Batch) -> Batch:
+
+def _nearest(examples: Tensor, others: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """The label of the nearest among all ``others``, whose row i is example i itself and does not count."""
+    distances = torch.stack([torch.cdist(examples, x).fill_diagonal_(float("inf")) for x, _ in others])
+    place = distances.permute(1, 0, 2).flatten(1).argmin(1)
+    return torch.cat([labels for _, labels in others])[place]
+
+
+def _in_batches(subject: Subject, pool: Batch, first: int = 0) -> Batch:
     rows = torch.split(torch.arange(len(pool)), 128)
-    return join([augmented(subject, pool.take(part), number + 1) for number, part in enumerate(rows)])
+    return join([augmented(subject, pool.take(part), first + number + 1) for number, part in enumerate(rows)])

@@ -1,0 +1,42 @@
+"""A gradient of the size that the loss has."""
+
+from __future__ import annotations
+
+import torch
+
+from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.step.observe import two_steps
+from sweeper.trial.check.subject import Subject
+from sweeper.trial.verdict import Verdict
+
+ALIGNED = 0.7  # cosine: below it they are different gradients, not one of two sizes
+MORE, LESS = 1.5, 1e-3  # times; clipping makes it less, and to a thousandth only by mistake
+
+
+class GradientScale(Check):
+    """Parts of a batch that are added make the gradient as many times as large; clipping or half precision ends it."""
+
+    name, rank, tip = "gradient_scale", 25, 7
+    hypothesis = "The optimizer gets the gradient of the mean loss of the batch, or that clipped."
+    advice = "divide the loss of each part by the number of parts before backward()"
+    needs = ("model_runs", "loss_runs", "optimizer_parameters", "step_order", "fresh_gradients", "loss_sign",
+             "loss_mean", "loss_broadcast", "regularizer_share", "train_mode")  # fmt: skip
+
+    def measure(self, subject: Subject) -> Verdict:
+        """The first step's gradient, as the optimizer gets it, over that of the loss."""
+        first, _ = two_steps(subject)
+        if first.used is None or not float(first.right.norm()) > 0:
+            raise NotApplicable("the optimizer that was given makes no step, or the gradient is zero")
+        right, used = first.right.double(), first.used.double()
+        cosine = float(torch.cosine_similarity(used, right, 0))
+        ratio = float(used.norm() / right.norm())
+        words = f"the optimizer gets {ratio:.3g} times the loss's gradient (cosine {cosine:.2f})"
+        if ratio < LESS:
+            return self.failed(
+                words, expected=f"at least {LESS:g}", measured={"ratio": ratio},
+                advice="raise the clipping value, and scale the loss in half precision (torch.amp.GradScaler)",
+            )  # fmt: skip
+        return self.judged(
+            cosine < ALIGNED or ratio < MORE, words, expected=f"1, or less when clipped; at most {MORE:g}",
+            measured={"ratio": ratio},
+        )  # fmt: skip
