@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -86,7 +88,8 @@ def _floor(subject: Subject, batch: Batch) -> float:
             answers = [batch.targets.reshape(outputs.shape).to(outputs)]
         else:
             answers = [towards(subject, batch, outputs, s) for s in (2.0, 3.0, 4.0, 6.0, 9.0, 20.0)]
-        return max(min(float(subject.loss(a, batch.targets)) for a in answers), 0.0)
+        losses = [float(subject.loss(a, batch.targets)) for a in answers]
+        return max(min((loss for loss in losses if math.isfinite(loss)), default=0.0), 0.0)
     except (NotApplicable, RuntimeError, ValueError):
         return 0.0
 

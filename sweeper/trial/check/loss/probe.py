@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,12 @@ def small(subject: Subject) -> tuple[Batch, Tensor]:
     if not subject.plain_loss:
         raise NotApplicable("the loss takes more than one tensor of predictions, so it can't be probed")
     batch = subject.batch.first(EXAMPLES)
-    return batch, subject.first_outputs.detach()[: len(batch)].clone()
+    outputs = subject.first_outputs.detach()[: len(batch)].clone()
+    if subject.kind.name == BINARY and subject.family.name == RAW and bool((outputs >= 0).all()):
+        own, other = value(subject, outputs, batch), value(subject, -1 - outputs, batch)
+        if math.isfinite(own) and not math.isfinite(other):
+            raise NotApplicable("the outputs are distances, none below 0, and the loss takes no others")
+    return batch, outputs
 
 
 def towards(subject: Subject, batch: Batch, like: Tensor, strength: float, family: Family | None = None) -> Tensor:

@@ -81,7 +81,6 @@ def _wants_probabilities(subject: Subject, batch: Batch, outputs: Tensor, best: 
     kind = Family("softmax", subject.kind.axis) if subject.kind.name == CLASSES else Family(SIGMOID)
     wrong = towards(subject, batch, outputs, -3.0, Family(RAW))  # has negative numbers, as raw outputs do
     raw, squashed = value(subject, wrong, batch), value(subject, towards(subject, batch, outputs, -3.0, kind), batch)
-    own = math.isfinite(value(subject, outputs, batch)) and bool((outputs >= 0).all())  # distances, not raw outputs
-    if not math.isfinite(raw) and math.isfinite(squashed) and not own:
+    if not math.isfinite(raw) and math.isfinite(squashed):
         return True
     return best < -1.0
