@@ -66,4 +66,5 @@ def _sizes(subject: Subject, batch: Batch) -> Tensor:
     like = subject.first_outputs.detach()[:1].expand(len(batch), *subject.first_outputs.shape[1:])
     leaf = towards(subject, batch, like, 0.0).detach().clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(subject.loss(leaf, batch.targets), leaf)
-    return gradient.reshape(len(leaf), -1).double().norm(dim=1).cpu()
+    sizes: Tensor = gradient.reshape(len(leaf), -1).double().norm(dim=1)
+    return sizes.cpu()
