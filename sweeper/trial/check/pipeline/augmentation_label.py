@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import Batch, join
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.labels.simple import FEWEST, features, sample, standardised
+from sweeper.trial.check.labels.simple import FEWEST, features, sample
 from sweeper.trial.check.pipeline.augmented import augmented
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
@@ -34,7 +34,7 @@ class AugmentationLabel(Check):
         if len(pool) < FEWEST:
             raise NotApplicable("there are too few examples")
         raw = features(pool)
-        x, a = standardised(raw), standardised(features(changed), raw)
+        x, a = _scaled(raw, raw), _scaled(features(changed), raw)
         labels, after = subject.labels(pool.targets).cpu().double(), subject.labels(changed.targets).cpu().double()
         if not subject.is_labels:
             raise NotApplicable("targets are values, which augmentation may change")
@@ -54,7 +54,13 @@ class AugmentationLabel(Check):
     def _drawn(self, subject: Subject, pool: Batch, raw: Tensor, draw: int) -> tuple[Tensor, Tensor]:
         """The pool augmented once more, and its labels; no row where targets became mixed."""
         changed = _in_batches(subject, pool, 100 * draw)
-        return standardised(features(changed), raw), subject.labels(changed.targets).cpu().double()
+        return _scaled(features(changed), raw), subject.labels(changed.targets).cpu().double()
+
+
+def _scaled(x: Tensor, by: Tensor) -> Tensor:
+    """In deviations of each feature, rare ones counting a fifth of the usual at least: else their noise is all."""
+    std = by.std(0)
+    return (x - by.mean(0)) / std.clamp(min=0.2 * float(std.square().mean().sqrt()) or 1.0)
 
 
 def _nearest(examples: Tensor, others: list[tuple[Tensor, Tensor]]) -> Tensor:
