@@ -71,11 +71,17 @@ def _cancel_jobs(where: str | None) -> int:
     from sweeper.study.launchers.slurm import queue
     from sweeper.study.launchers.slurm.chunk import Ledger
 
-    ledger, answer = Ledger(Path(where)), queue.look()
-    for path in ledger.unresolved():
-        ledger.abandon(path)
-    alive = [i for i in ledger.read() if (status := answer.get(i)) is not None and not status.ended]
-    if alive:
-        ledger.cancel(alive, time.time())
-        queue.cancel(alive)
+    ledger = Ledger(Path(where))
+    try:
+        answer = queue.look()
+        for path in ledger.unresolved():
+            ledger.abandon(path)
+        alive = [i for i in ledger.read() if (status := answer.get(i)) is not None and not status.ended]
+        if alive:
+            ledger.cancel(alive, time.time())
+            queue.cancel(alive)
+    except (queue.SlurmAway, queue.Refused) as error:
+        raise ConfigError(
+            f"cancel needs a SLURM controller that answers, got: {str(error)[:200]}; jobs may run on, try again later"
+        ) from error
     return len(alive)

@@ -168,7 +168,7 @@ def _jobs(where: str | None) -> str | None:
 
     try:
         answer = queue.look()
-    except (queue.SlurmAway, queue.Refused) as error:
+    except queue.SlurmAway as error:
         return f"unknown: {error}"
     states: dict[str, int] = {}
     for job_id in Ledger(Path(where)).read():

@@ -139,7 +139,8 @@ class Cluster:
         _kill_at_once(_processes_with(f"SLURM_ARRAY_JOB_ID={array}", f"SLURM_ARRAY_TASK_ID={index}"))
 
     def cancel_all(self) -> None:
-        """Leave the cluster empty, all nodes serving."""
+        """Leave the cluster empty, all of it serving."""
+        self.start_controller()
         for node in NODES:
             self.start_node(node)
         self.command("scancel", "--user=root", check=False)

@@ -151,15 +151,30 @@ def test_retry_repeats_only_what_failed(slurm, run, tmp_path):
     assert len(study(tmp_path / "s").trials) == 5 + len(failed), done
 
 
-def test_a_stopped_controller_is_waited_for(slurm, tmp_path):
+def test_a_stopped_controller_is_waited_for(slurm, run, tmp_path):
+    other = [word if "sweep.dir" not in word else "hydra.sweep.dir=t" for word in TOY]
+    detached = run(*other, "x=uniform(0,1)", "hydra.sweeper.n_trials=2", "hydra.sweeper.detach=true")
+    assert detached.code == 0, detached
     sweep = start(
         *TOY, "x=uniform(0,1)", "sleep=1", "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=4", cwd=tmp_path
     )
     job_of(tmp_path / "s" / "0")
     slurm.stop_controller()
-    time.sleep(60)
+    stopped = time.monotonic()
+    words = ("status", "cancel", "collect", "retry")
+    asked = {word: start("-m", "sweeper", word, "t", cwd=tmp_path) for word in words}
+    for word, process in asked.items():
+        out, err = process.communicate(timeout=60)
+        if word == "status":
+            assert process.returncode == 0 and "jobs          unknown: " in out, out + err
+        else:
+            assert process.returncode != 0 and "a SLURM controller that answers" in err.splitlines()[0], out + err
+            assert "Traceback" not in err, err
+    time.sleep(max(0.0, stopped + 60 - time.monotonic()))
     slurm.start_controller()
     out, err = sweep.communicate(timeout=120)
     assert sweep.returncode == 0, out + err
     assert "SLURM does not answer" in err and "SLURM answers again" in err
     assert results(tmp_path / "s")["counts"] == {"COMPLETE": 12, "PRUNED": 0, "FAIL": 0}
+    said = sweeper("collect", "t", cwd=tmp_path)
+    assert said.returncode == 0 and results(tmp_path / "t")["counts"]["COMPLETE"] == 2, said

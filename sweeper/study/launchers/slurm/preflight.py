@@ -12,6 +12,11 @@ from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, sb
 from sweeper.study.launchers.slurm.submit import TOO_MANY, refusal
 from sweeper.study.view.terminal import say
 
+_KEYS = ("partition", "account", "qos", "constraint", "exclude", "gres", "gpus_per_node", "gpus_per_task")
+_OPTIONS = (
+    "cluster-constraint", "prefer", "nodelist", "nodefile", "reservation", "licenses", "gpus", "wckey",
+    "mincpus", "tmp", "switches", "contiguous", "core-spec", "sockets-per-node", "cores-per-socket", "threads-per-core",
+)  # fmt: skip
 NODE_WAIT_S = 5  # for a node to be free for a moment; a busy cluster is no mistake
 
 
@@ -33,9 +38,7 @@ def reached_from_a_node(folder: Path, settings: SlurmSettings) -> None:
     """A node writes a file that we see; ConfigError if it can't, one line if no node is free to ask."""
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / ".preflight"
-    where = {"partition": settings.partition, "account": settings.account, "qos": settings.qos}
-    options = [f"--{k}={v}" for k, v in where.items() if v is not None]
-    command = ["srun", "--quiet", f"--immediate={NODE_WAIT_S}", "--ntasks=1", "--time=1", "--mem=16M", *options]
+    command = ["srun", "--quiet", f"--immediate={NODE_WAIT_S}", "--ntasks=1", "--time=1", "--mem=16M", *where(settings)]
     touch = f"cd / && touch {shlex.quote(str(mark))}"
     try:
         done = subprocess.run(
@@ -51,7 +54,7 @@ def reached_from_a_node(folder: Path, settings: SlurmSettings) -> None:
                 f"hydra.sweep.dir must be a folder that the nodes can write, got {str(folder)!r}; a node says: {said}"
             )
         if done.returncode != 0:
-            say(f"no node was free to try whether it can write {folder}; going on")
+            say(f"no node was free to try whether it can write {folder} ({said[:200]}); going on")
         elif not mark.exists():
             raise ConfigError(
                 f"hydra.sweep.dir must be a folder that nodes share with this machine, got {str(folder)!r}; "
@@ -59,3 +62,12 @@ def reached_from_a_node(folder: Path, settings: SlurmSettings) -> None:
             )
     finally:
         mark.unlink(missing_ok=True)
+
+
+def where(settings: SlurmSettings) -> list[str]:
+    """What of the request decides which nodes a job can get, as options of srun."""
+    asked = {name.replace("_", "-"): getattr(settings, name) for name in _KEYS}
+    more = {name.replace("_", "-"): value for name, value in settings.additional_parameters.items()}
+    asked |= {name: value for name, value in more.items() if name in _OPTIONS or name in asked}
+    words = ((name, value) for name, value in asked.items() if value is not None and value is not False)
+    return [f"--{name}" if value is True else f"--{name}={value}" for name, value in words]

@@ -51,7 +51,9 @@ class Queue:
         self.scripts: dict[str, str] = {}  # script → array id
         for line in lines:
             array, index, state, code, reason, node, script = (line.split("\t") + [""] * 7)[:7]
-            status = Status(state, int(code or 0), reason, node, script)
+            if not array.isdigit() or not state:  # a site's wrapper says something, or a name holds a line's end
+                continue
+            status = Status(state, int(code) if code.isdigit() else 0, reason, node, script)
             self.scripts[script] = array
             if index.isdigit():
                 self._jobs[f"{array}_{index}"] = status
@@ -79,10 +81,14 @@ def indices(written: str) -> list[range]:
     return found
 
 
-def look(arrays: Sequence[str] = ()) -> Queue:
+def look() -> Queue:
     """Ask for all of the user's jobs, in one call; SlurmAway if nobody answers."""
-    command = ["squeue", "--noheader", "--states=all", "--me", "-O", ",".join(f"{f}:\t" for f in _FIELDS)]
-    return Queue(line for line in run(command, SLURM_BITSTR_LEN="0").splitlines() if line.strip())
+    command = ["squeue", "--noheader", "--states=all", f"--user={os.getuid()}"]
+    try:
+        said = run([*command, "-O", ",".join(f"{f}:\t" for f in _FIELDS)], SLURM_BITSTR_LEN="0")
+    except Refused as refused:  # there is nothing wrong to ask: whatever it is may pass
+        raise SlurmAway(str(refused)) from refused
+    return Queue(said.splitlines())
 
 
 def run(command: Sequence[str], given: str = "", **env: str) -> str:
@@ -109,9 +115,18 @@ def run(command: Sequence[str], given: str = "", **env: str) -> str:
 
 
 def max_array_size() -> int:
-    """How many jobs an array may have on this cluster."""
-    found = re.search(r"MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]))
+    """How many jobs an array may have on this cluster; SLURM's default where the site doesn't say."""
+    try:
+        found = re.search(r"MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]))
+    except Refused:
+        found = None
     return max(1, int(found[1])) if found else 1001
+
+
+def submitted_id(said: str) -> str | None:
+    """The job's id in what ``sbatch --parsable`` says: ``141``, or ``141;cluster``, among a site's own lines."""
+    found = re.findall(r"^(\d+)(?:;\S+)?$", said, re.MULTILINE)
+    return str(found[-1]) if found else None
 
 
 def cancel(ids: Sequence[str]) -> None:

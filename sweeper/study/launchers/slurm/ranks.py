@@ -85,7 +85,7 @@ class Turns:
         self._append({"over": True})
 
     def _append(self, line: dict[str, Any]) -> None:
-        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             record.append_line(fd, line)
         finally:

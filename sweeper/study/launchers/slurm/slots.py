@@ -20,7 +20,7 @@ from sweeper.study.launchers.slurm import queue
 from sweeper.study.launchers.slurm.build import check
 from sweeper.study.launchers.slurm.chunk import Submitted
 from sweeper.study.launchers.slurm.preflight import accepted, reached_from_a_node
-from sweeper.study.launchers.slurm.queue import Accounting, Queue, SlurmAway, Status
+from sweeper.study.launchers.slurm.queue import Accounting, Queue, Refused, SlurmAway, Status
 from sweeper.study.launchers.slurm.settings import (
     SlurmSettings,
     log_folder,
@@ -368,7 +368,10 @@ class SlurmSlots:
         """Cancel what is in SLURM's hands, on the record, so that its trials are resumed rather than judged."""
         if self._flying:
             self.submitter.ledger.cancel(list(self._flying), time.time())
-            queue.cancel(list(self._flying))
+            try:
+                queue.cancel(list(self._flying))
+            except (SlurmAway, Refused) as error:
+                say(f"scancel of {len(self._flying)} job(s) failed ({str(error)[:200]}); python -m sweeper cancel …")
 
     def close(self) -> None:
         pass

@@ -14,8 +14,8 @@ from pathlib import Path
 from sweeper.errors import ConfigError
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
-from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted
-from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, max_array_size, run
+from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted, write_private
+from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, max_array_size, run, submitted_id
 from sweeper.study.launchers.slurm.settings import SlurmSettings, sbatch_script
 
 Pack = list[Job]  # the trials of one job
@@ -106,8 +106,10 @@ class Submitter:
             path.unlink()
             script.unlink()
             raise
+        array = submitted_id(said)
+        if array is None:
+            raise _Uncertain(f"sbatch gave no job id, it says: {' '.join(said.split())[:200]}", path)
         now = time.time()
-        array = said.strip().split(";")[0].splitlines()[-1]
         self.ledger.add(chunk.token, array, now)
         return [Submitted(f"{array}_{i}", jobs, now) for i, jobs in enumerate(chunk.jobs)]
 
@@ -138,9 +140,7 @@ class Submitter:
         path = self.folder / f"command.{hashlib.sha256(data).hexdigest()[:12]}.pickle"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            beside = path.with_suffix(".part")
-            beside.write_bytes(data)
-            beside.rename(path)
+            write_private(path, data)
         return str(path)
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sweeper import folder as record
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> int:
     if not chunk.gpus:  # without a request the variable is unset, and a trial would take any GPU of the node
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if ranks.rank():
-        return _follow(command, Follower(trial_settings(chunk), folder))
+        return _enter(command, Follower(trial_settings(chunk), folder).run, jobs=[])
     mine = chunk.jobs[int(os.environ["SLURM_ARRAY_TASK_ID"])]
     jobs = [job for job in mine if record.counted_end(job.folder, since=job.attempt) is None]
     turns = Turns(folder) if ranks.world() > 1 else None
@@ -49,20 +50,16 @@ def main(argv: list[str]) -> int:
         if turns is not None:
             turns.over()
         return 0
-    work = Work(chunk, jobs, folder, turns)
+    return _enter(command, Work(chunk, jobs, folder, turns).run, jobs)
+
+
+def _enter(command: Command, then: Callable[[JobRunner], int], jobs: Sequence[Job]) -> int:
+    """To Hydra's door and through it; what keeps the program from there ends ``jobs``."""
     try:
-        return enter(command, work.run)
+        return enter(command, then)
     except DoorNotReached as error:
         for job in jobs:
             record.write_end(job.folder, begin(job.folder), End(record.FAIL, None, str(error)))
-        print(error, file=sys.stderr)
-        return 1
-
-
-def _follow(command: Command, follower: Follower) -> int:
-    try:
-        return enter(command, follower.run)
-    except DoorNotReached as error:
         print(error, file=sys.stderr)
         return 1
 
