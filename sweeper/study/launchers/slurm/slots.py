@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +12,20 @@ from omegaconf import OmegaConf
 
 from sweeper import folder as record
 from sweeper.study.again import RETRY, order
-from sweeper.study.compose import job_config
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.slurm import queue
 from sweeper.study.launchers.slurm.build import check
 from sweeper.study.launchers.slurm.chunk import Submitted
-from sweeper.study.launchers.slurm.preflight import accepted, reached_from_a_node
+from sweeper.study.launchers.slurm.flying import Flying, settled, trial_of
+from sweeper.study.launchers.slurm.preflight import reached_from_a_node
 from sweeper.study.launchers.slurm.queue import Accounting, Queue, Refused, SlurmAway, Status
-from sweeper.study.launchers.slurm.settings import (
-    SlurmSettings,
-    log_folder,
-    log_path,
-    read_slurm_settings,
-    sbatch_script,
-)
+from sweeper.study.launchers.slurm.resources import Resources
+from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, log_path
 from sweeper.study.launchers.slurm.submit import Pack, Submitter
 from sweeper.study.launchers.slurm.verdict import tail, why
 from sweeper.study.launchers.worker import command_of
 from sweeper.study.snapshot import Snapshot
-from sweeper.study.tracking.record import Trial
 from sweeper.study.view.terminal import say
 
 POLL_S = (1.0, 10.0)  # between calls of squeue: while jobs come and go, when nothing changes
@@ -41,20 +34,6 @@ AGAIN_S = 5.0  # before a submission that was put off is tried again
 GRACE_S = 3.0  # from SLURM's word on an end to ours: what the node wrote last must arrive here
 UNSURE_S = 6.0  # for what may yet change: a job preempted or lost is requeued, a finished one has a word to come
 ALL = 10**9
-
-
-@dataclass
-class _Flying:
-    """A job in SLURM's hands, and how far its trials have come."""
-
-    submitted: Submitted
-    left: dict[int, Trial] = field(default_factory=dict)
-    status: Status | None = None
-    over_since: float | None = None  # when SLURM first said that it had ended, or no longer knew it
-
-    @property
-    def started(self) -> bool:
-        return self.status is not None and (self.status.state in queue.RUNNING or self.status.ended)
 
 
 class SlurmSlots:
@@ -69,35 +48,37 @@ class SlurmSlots:
         self._gathered: deque[Job] = deque()
         self._uncertain: dict[Path, tuple[list[Pack], float]] = {}  # chunks that SLURM may have taken, and since when
         self._returns: Path | None = None
-        self._flying: dict[str, _Flying] = {}
+        self._flying: dict[str, Flying] = {}
         self._runner: JobRunner | None = None
+        self._resources: Resources | None = None
         self._submitter: Submitter | None = None
         self._known: dict[int, tuple[Submitted, Job]] | None = None  # jobs of a former orchestrator
         self._accounting = Accounting()
         self._poll_s, self._polled, self._put_off = POLL_S[0], 0.0, 0.0
-        self._settings: dict[int, SlurmSettings] = {}
-        self._uniform: SlurmSettings | None = None  # where no option asks for more than another
         self._told_away = False
 
     def start(self, runner: JobRunner) -> None:
         self._runner = runner
+        self._resources = Resources(runner.composer)
+
+    @property
+    def runner(self) -> JobRunner:
+        assert self._runner is not None, "start() comes first"
+        return self._runner
+
+    @property
+    def resources(self) -> Resources:
+        assert self._resources is not None, "start() comes first"
+        return self._resources
 
     def preflight(self, examples: Sequence[Sequence[str]]) -> None:
         """The cluster would accept each combination's resources, and the app builds each."""
-        asked: list[SlurmSettings] = []
-        for overrides in examples:
-            settings = self._settings_of(self._example(overrides))
-            if settings not in asked:
-                asked.append(settings)
-                accepted(settings)
-        self._uniform = asked[0] if len(asked) == 1 else None
+        self.resources.accept(examples)
         if self.settings.build:
-            assert self._runner is not None
-            check(command_of(self._runner), self.settings.build, examples, self._example(()).sweep_dir)
+            check(command_of(self.runner), self.settings.build, examples, self.resources.example(()).sweep_dir)
 
-    def _example(self, overrides: Sequence[str]) -> Job:
-        assert self._runner is not None
-        return Job(0, 0, tuple(overrides), Path(), str(self._runner.composer.master.hydra.sweep.dir))
+    def plan(self, overrides: Sequence[str], trials: int) -> str:
+        return self.resources.plan(overrides, trials, self.n_jobs)
 
     def open(self, study: Path) -> dict[str, Any]:
         folder = self.submitter.folder
@@ -122,25 +103,13 @@ class SlurmSlots:
         self.submitter.command = snapshot.command(command)
         self.submitter.python_path = snapshot.environment({})["PYTHONPATH"]
 
-    def plan(self, overrides: Sequence[str], trials: int) -> str:
-        settings = self._settings_of(self._example(overrides))
-        jobs = -(-trials // settings.trials_per_job)
-        command = f"{settings.python or 'python'} -m sweeper.study.launchers.slurm.work …"
-        folder = log_folder(settings.submitit_folder)
-        text = sbatch_script(settings, folder, command, jobs, at_once=self.n_jobs or jobs)
-        at_once = "" if self.n_jobs is None else f", {self.n_jobs} in the queue at once"
-        return (
-            f"{jobs} job(s) of {settings.trials_per_job} trial(s){at_once}; the script of an array of them:\n\n{text}"
-        )
-
     @property
     def submitter(self) -> Submitter:
         """Made when the sweep's folder is known, which ``hydra.sweep.dir`` may not be at first."""
         if self._submitter is None:
-            assert self._runner is not None, "start() comes before submit()"
-            written = OmegaConf.select(self._runner.composer.master, "hydra.launcher.submitit_folder")
+            written = OmegaConf.select(self.runner.composer.master, "hydra.launcher.submitit_folder")
             folder = log_folder(str(written or self.settings.submitit_folder))
-            self._submitter = Submitter(folder, command_of(self._runner))
+            self._submitter = Submitter(folder, command_of(self.runner))
         return self._submitter
 
     @property
@@ -165,8 +134,8 @@ class SlurmSlots:
         ends = [record.read_attempt(mine.folder, n).end for n in record.attempts(mine.folder) if n >= mine.attempt]
         if ends and ends[-1] is not None and ends[-1].state == record.LOST:
             return False
-        flying = self._flying.setdefault(last.id, _Flying(last))
-        flying.left[job.number] = _trial(mine)
+        flying = self._flying.setdefault(last.id, Flying(last))
+        flying.left[job.number] = trial_of(mine)
         return True
 
     def _resolve(self) -> None:
@@ -205,7 +174,7 @@ class SlurmSlots:
         gathered, self._gathered = list(self._gathered), deque()
         groups: dict[int, tuple[SlurmSettings, list[Job]]] = {}
         for job in gathered:
-            settings = self._settings_of(job)
+            settings = self.resources.of(job)
             groups.setdefault(id(settings), (settings, []))[1].append(job)
         self.waiting = None
         for settings, jobs in groups.values():
@@ -228,21 +197,7 @@ class SlurmSlots:
             self._put_off = time.monotonic() + AGAIN_S
 
     def _fly(self, submitted: Submitted) -> None:
-        self._flying[submitted.id] = _Flying(submitted, {job.number: _trial(job) for job in submitted.jobs})
-
-    def _settings_of(self, job: Job) -> SlurmSettings:
-        """The launcher's keys as this trial's own config has them: an option may ask for more memory or time."""
-        assert self._runner is not None
-        if self._uniform is not None and not any("hydra" in override for override in job.overrides):
-            return self._uniform
-        cfg = job_config(self._runner.composer, job.overrides, job.number, job.sweep_dir)
-        if id(cfg) not in self._settings:
-            keys = {str(k): v for k, v in cfg.hydra.launcher.items() if k != "_target_"}
-            known = {f.name for f in fields(SlurmSettings)}
-            mine = read_slurm_settings({k: v for k, v in keys.items() if k in known})
-            same = next((s for s in self._settings.values() if s == mine), mine)
-            self._settings[id(cfg)] = same
-        return self._settings[id(cfg)]
+        self._flying[submitted.id] = Flying(submitted, {job.number: trial_of(job) for job in submitted.jobs})
 
     # watching
 
@@ -309,13 +264,13 @@ class SlurmSlots:
         exits: list[Exit] = []
         now = time.monotonic()
         everywhere = len(self._flying) <= 64
-        undecided: list[_Flying] = []
+        undecided: list[Flying] = []
         for flying in self._flying.values():
             over = flying.over_since is not None
             if not (everywhere or over or flying.started):
                 continue
             for number, trial in list(flying.left.items()):
-                end = _settled(trial)
+                end = settled(trial)
                 if end is not None and (over or self._handed_back(number)):
                     del flying.left[number]
                     exits.append(end)
@@ -334,7 +289,7 @@ class SlurmSlots:
         sure = status is not None and status.state in ("FAILED", "TIMEOUT", "CANCELLED", "OUT_OF_MEMORY")
         return GRACE_S if sure else UNSURE_S
 
-    def _verdicts(self, ended: Sequence[_Flying]) -> list[Exit]:
+    def _verdicts(self, ended: Sequence[Flying]) -> list[Exit]:
         exits = []
         accounted = self._accounting.states([f.submitted.id for f in ended])
         for flying in ended:
@@ -375,24 +330,3 @@ class SlurmSlots:
 
     def close(self) -> None:
         pass
-
-
-def _trial(job: Job) -> Trial:
-    return Trial(job.number, job.folder, {}, time.time(), job.attempt)
-
-
-def _settled(trial: Trial) -> Exit | None:
-    """The trial's end, once one of its attempts from the submitted one on has a final one, or the last was lost."""
-    assert trial.number is not None
-    trial.read()
-    for seen in trial.seen.values():
-        seen.fresh.clear()
-    attempts = [(number, seen) for number, seen in trial.attempts() if number >= trial.attempt]
-    for number, seen in attempts:
-        if seen.end is not None and seen.end.state in (record.COMPLETE, record.PRUNED, record.FAIL):
-            return Exit(trial.number, number)
-    if attempts:
-        end = attempts[-1][1].end
-        if end is not None and end.state == record.LOST:
-            return Exit(trial.number, attempts[-1][0], end.reason, lost=True)
-    return None
