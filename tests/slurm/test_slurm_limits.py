@@ -20,7 +20,7 @@ SPACE = "x=uniform(0,1)"
 def test_a_cap_on_submitted_jobs(sweep, slurm, tmp_path):
     slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=10")
     try:
-        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=4", timeout=230)
+        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230)
     finally:
         slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=-1")
     assert done.code == 0, done
@@ -49,10 +49,11 @@ def test_collect_submits_what_a_cap_held_back(sweep, slurm, run, tmp_path):
 def test_small_arrays(sweep, slurm, tmp_path):
     slurm.configure(MaxArraySize=20)
     try:
-        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=4", timeout=230)
+        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230)
     finally:
         slurm.configure(MaxArraySize=10001)
     assert done.code == 0, done
+    assert len((tmp_path / "s" / ".submitit" / "submissions.jsonl").read_text().splitlines()) > 1  # arrays
     assert results(tmp_path / "s")["counts"]["COMPLETE"] == 200
 
 

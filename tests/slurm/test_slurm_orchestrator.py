@@ -94,13 +94,18 @@ def test_ctrl_c_and_a_closed_terminal_leave_the_jobs_to_the_same_command(slurm, 
 
 
 def test_detach_and_collect(slurm, run, tmp_path):
-    command = (*TOY, *SPACE, "sleep=1", "hydra.sweeper.n_trials=5", "hydra.sweeper.detach=true")
+    command = (*TOY, *SPACE, "mode=wait", "hydra.sweeper.n_trials=5", "hydra.sweeper.detach=true")
     with terminal(*command, cwd=tmp_path) as (process, ours):
         read_until(ours, lambda _: process.poll() is not None)
         assert process.returncode == 0
     assert study(tmp_path / "s").trials[0].state.name == "RUNNING"
     said = sweeper("status", "s", cwd=tmp_path)
     assert "0 of 5 trials have ended" in said.stdout and "jobs " in said.stdout, said
+    watch = start("-m", "sweeper", "status", "s", "--watch", "--every-s", "0.3", cwd=tmp_path)
+    assert "0 of 5 trials have ended" in watch.stdout.readline()
+    (tmp_path / "go").touch()
+    out, err = watch.communicate(timeout=60)  # it ends with the last of them
+    assert watch.returncode == 0 and "5 of 5 trials have ended" in out and "sweeper collect s" in out, out + err
     until(lambda: queue_is_empty(slurm))
     both = [
         subprocess.Popen([sys.executable, "-m", "sweeper", "collect", "s"], cwd=tmp_path, env=environment())

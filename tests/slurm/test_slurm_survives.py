@@ -106,13 +106,17 @@ def test_a_zombie_of_a_requeued_job_shares_no_file_with_its_successor(slurm, tmp
     assert [t.state.name for t in study(tmp_path / "s").trials] == ["COMPLETE"]
 
 
-def test_time_that_is_up_goes_on_in_a_fresh_job(slurm, run, tmp_path):
-    done = run(
-        *TOY, "x=uniform(0,1)", "steps=70", "sleep=0.5", "hydra.sweeper.n_trials=1", "hydra.launcher.timeout_min=1",
-        "hydra.launcher.signal_delay_s=30", "hydra.launcher.max_num_timeout=1", timeout=200,
+def test_time_that_is_up_goes_on_in_a_fresh_job(slurm, tmp_path):
+    sweep = start(
+        *TOY, "x=uniform(0,1)", "mode=wait", "hydra.sweeper.n_trials=1", "hydra.launcher.timeout_min=1",
+        "hydra.launcher.signal_delay_s=50", "hydra.launcher.max_num_timeout=1", cwd=tmp_path,
     )  # fmt: skip
-    assert done.code == 0, done
-    attempts = events(tmp_path / "s" / "0")
+    trial = tmp_path / "s" / "0"
+    until(lambda: events(trial).get(1), 150)  # SLURM looks at limits every 30 s or so
+    (tmp_path / "go").touch()
+    out, err = sweep.communicate(timeout=90)
+    assert sweep.returncode == 0, out + err
+    attempts = events(trial)
     assert set(attempts) == {0, 1}
     assert [lines[-1]["state"] for lines in attempts.values()] == ["INTERRUPTED", "COMPLETE"]
     assert len({lines[0]["slurm_job_id"] for lines in attempts.values()}) == 1

@@ -107,12 +107,22 @@ def test_names_of_hydra_submitit_launcher(slurm, run, tmp_path):
 
 
 def test_dry_run_shows_the_script_and_submits_nothing(sweep, slurm, tmp_path: Path):
+    """Each key is the option of sbatch that hydra-submitit-launcher makes of it."""
     before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i")
+    asked = {
+        "partition=urgent": "--partition=urgent", "name=mine": "--job-name=mine", "timeout_min=90": "--time=90",
+        "nodes=2": "--nodes=2", "cpus_per_task=2": "--cpus-per-task=2", "mem_gb=2": "--mem=2GB",
+        "gres=gpu:1": "--gres=gpu:1", "array_parallelism=3": "--array=0-7%3", "signal_delay_s=40": "--signal=USR2@40",
+        "setup=[module load cuda]": "\nmodule load cuda\n", "srun_args=[--overlap]": " --overlap ",
+        "+additional_parameters.nice=7": "--nice=7", "python=/opt/python": " /opt/python ",
+    }  # fmt: skip
+    given = [f"{'+' * key.startswith('+')}hydra.launcher.{key.removeprefix('+')}" for key in asked]
     done = sweep(
         "x=uniform(0,1)", "hydra.sweeper.dry_run=true", "hydra.sweeper.n_trials=30", "hydra.launcher.trials_per_job=4",
-        "hydra.launcher.partition=urgent",
+        *given,
     )  # fmt: skip
     assert done.code == 0, done
-    assert "8 job(s) of 4 trial(s)" in done.out and "#SBATCH --partition=urgent" in done.out
+    assert "8 job(s) of 4 trial(s)" in done.out
+    assert [option for option in asked.values() if option not in done.out] == [], done.out
     after = slurm.command("squeue", "-h", "-t", "all", "-o", "%i")
     assert set(after.split()) <= set(before.split()) and list(tmp_path.iterdir()) == []  # SLURM forgets old ones
