@@ -1,4 +1,4 @@
-"""`python -m bench [sweeps noop start busy slurm] [--write]`: ratios against peers measured in the same run."""
+"""`python -m bench [sweeps noop start busy scale slurm] [--write]`: ratios against peers measured in the same run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import busy, noop, slurm, start, sweeps
+from bench import busy, noop, scale, slurm, start, sweeps
 from bench.command import PEER_PYTHON, PYTHON, ROOT
 from bench.peers import install, versions
 from bench.table import Table
@@ -19,7 +19,10 @@ from bench.table import Table
 ALL = "default: all but slurm, which needs root and the packages of `make test-slurm`"
 DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- written by `make bench` -->", "<!-- end -->"
-BEGIN_SLURM = "<!-- written by `make bench-slurm` -->"
+BEGINS = {  # those with a place of their own on the page
+    "scale": "<!-- written by `python -m bench scale` -->",
+    "slurm": "<!-- written by `make bench-slurm` -->",
+}
 OURS = ["torch", "optuna", "hydra-core", "mlflow", "scikit-learn"]
 PEERS = [*OURS, "hydra-optuna-sweeper", "hydra-joblib-launcher", "hydra-submitit-launcher", "joblib", "submitit", "ray"]
 
@@ -32,26 +35,27 @@ def main() -> int:
         "noop": lambda: noop.measure(tuple(args.noop_trials), tuple(args.noop_peer_trials)),
         "start": lambda: start.measure(args.starts),
         "busy": lambda: busy.measure(args.uneven_trials, args.unit_s),
+        "scale": lambda: scale.measure(args.scale_trials),
     }
     if "slurm" in args.which:
         measurements["slurm"] = lambda: slurm.measure(args.slurm_trials, args.slurm_uneven, args.slurm_unit_s)
-    began, tables, of_slurm = time.monotonic(), list[Table](), list[Table]()
+    began, tables = time.monotonic(), dict[str, list[Table]]()
     print(environment(), "\n")
     for name in args.which or measurements:
         measured = measurements[name]()
         for table in measured if isinstance(measured, list) else [measured]:
-            (of_slurm if name == "slurm" else tables).append(table)
+            tables.setdefault(BEGINS.get(name, BEGIN), []).append(table)
             print(table.text(), flush=True)
     print(f"{time.monotonic() - began:.0f} s")
     if args.write:
-        write(DOCS, tables, BEGIN)
-        write(DOCS, of_slurm, BEGIN_SLURM)
-    return 1 if any(row.holds is False for table in (*tables, *of_slurm) for row in table.rows) else 0
+        for begin, written in tables.items():
+            write(DOCS, written, begin)
+    return 1 if any(row.holds is False for some in tables.values() for table in some for row in table.rows) else 0
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", "slurm", []], help=ALL)
+    parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", "scale", "slurm", []], help=ALL)
     two = {"nargs": 2, "type": int, "metavar": ("FEW", "MANY")}
     parser.add_argument("--trials", nargs=3, type=int, default=(10, 50, 90), metavar=("FEW", "MANY", "MOST"))
     parser.add_argument("--slow-trials", default=(2, 6), help="of submitit_local and Ray Tune", **two)
@@ -61,6 +65,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--starts", type=int, default=4, help="of each command")
     parser.add_argument("--uneven-trials", type=int, default=40)
     parser.add_argument("--unit-s", type=float, default=2.0, help="length of an even trial")
+    parser.add_argument("--scale-trials", type=int, default=10_000, help="at least 300")
     parser.add_argument("--slurm-trials", type=int, default=40, help="near-empty ones")
     parser.add_argument("--slurm-uneven", type=int, default=32)
     parser.add_argument("--slurm-unit-s", type=float, default=20.0, help="length of an even trial")
@@ -92,9 +97,7 @@ def cpu_model() -> str:
 
 
 def write(path: Path, tables: list[Table], begin: str) -> None:
-    """Put the tables, if any, in place of the former ones after ``begin``, the text around them untouched."""
-    if not tables:
-        return
+    """Put the tables in place of the former ones after ``begin``, the text around them untouched."""
     before, _, rest = path.read_text(encoding="utf-8").partition(begin)
     listed = "\n".join(f"- {line}" for line in environment().splitlines())
     body = "\n".join([begin, "", listed, "", *(table.markdown() for table in tables), END])

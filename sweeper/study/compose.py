@@ -6,7 +6,9 @@ only set values. So the shape is composed once and kept, and values are set on i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
 
+_NUMBER = re.compile(r"(?P<key>[^=]+)=(?P<value>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)")
 _JobKeys = tuple[int, str] | None  # a job's number and the sweep's folder
 
 
@@ -33,6 +36,13 @@ class Composer:
         self.latest: tuple[tuple[str, ...], int, str, DictConfig] | None = None  # what the shared config holds now
 
     def _parse(self, text: str) -> Override:
+        drawn = _NUMBER.fullmatch(text)  # a new one in each trial, and Hydra's parser takes half a millisecond
+        if drawn is None or drawn["value"] == "0":
+            return self._read(text)
+        value = int(drawn["value"]) if drawn["value"].lstrip("-").isdigit() else float(drawn["value"])
+        return replace(self.parse(f"{drawn['key']}=0"), _value=value, input_line=text)
+
+    def _read(self, text: str) -> Override:
         override = self._parser.parse_override(text)
         override.config_loader = self.loader  # `glob(*)` asks it for the options of a group
         return override

@@ -226,7 +226,7 @@ class Loop:
             case _:
                 self.asker.note_failure(number, end.reason or "")
                 self.study.tell(number, state=TrialState.FAIL)
-        self.results.add(number, end, asked.params, path, log_tail)
+        self.results.add(end, asked, path, log_tail)
         self.view.trial_ended(number, end, asked.params, seconds)
         self.relay.start_when_due(force=True)
 

@@ -106,8 +106,9 @@ class Sweep:
     def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
         s = self.settings
         results = Results(
-            folder, study, asked, n_trials=s.n_trials, size=_size(study.sampler), resume=self._resume_command(folder)
-        )
+            folder, study, asked, n_trials=s.n_trials, size=_size(study.sampler), resume=self._resume_command(folder),
+            shared=s.storage is not None,
+        )  # fmt: skip
         view = View(results)
         relay = RelayProcess.tracking(folder.path, s.tracking)
         loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)

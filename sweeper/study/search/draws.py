@@ -80,35 +80,47 @@ class Draws:
         self.size = None if extended or space.size is None else space.size * repeats
         self._unit = unit
         self._repeats = repeats
-        self._points: list[Point] = []
+        self._points: dict[int, Point] = {}  # those whose first draw takes real values nowhere
         self._seen: set[tuple[object, ...]] = set()
+        self._found = 0  # of how many points, in order, it is known which of them are in `_points`
         self._exhausted = False
 
     def point(self, number: int) -> Point | None:
-        """Points are found in order, so that each knows the finite ones before it."""
+        """A point of real values never comes twice; any other must know all before it, so these are found in order."""
         index = number // self._repeats
-        while len(self._points) <= index and not self._exhausted:
-            self._find(len(self._points))
-        return self._points[index] if index < len(self._points) else None
+        point = self._draw(index, 0)
+        if self._never_twice(point):
+            return point
+        while self._found <= index and not self._exhausted:
+            self._find(self._found)
+        return self._points.get(index)
 
     def unit(self, number: int, key: str) -> float:
         return self._unit(number // self._repeats, key, 0)
 
+    def _draw(self, index: int, attempt: int) -> Point:
+        return self._space.walk(lambda p: p.at(self._unit(index, p.key, attempt)))
+
+    def _never_twice(self, point: Point) -> bool:
+        return not self._finite or self._space.is_continuous(point)
+
     def _find(self, index: int) -> None:
-        attempt = 0
-        while True:
-            point = self._space.walk(lambda p, a=attempt: p.at(self._unit(index, p.key, a)))  # type: ignore[misc]
-            if not self._finite or self._space.is_continuous(point):
-                break
-            identity = tuple((k, type(v).__name__, v) for k, v in point.items())
-            if identity not in self._seen:
-                self._seen.add(identity)
-                break
-            attempt += 1
+        point, attempt = self._draw(index, 0), 0
+        while not self._never_twice(point) and (identity := _identity(point)) in self._seen:
             if self._space.size is not None and len(self._seen) >= self._space.size:
                 self._exhausted = True
                 return
-        self._points.append(point)
+            attempt += 1
+            point = self._draw(index, attempt)
+        if not self._never_twice(point):
+            self._seen.add(identity)
+        if attempt or not self._never_twice(point):
+            self._points[index] = point
+        self._found += 1
+
+
+def _identity(point: Point) -> tuple[object, ...]:
+    return tuple((k, type(v).__name__, v) for k, v in point.items())
 
 
 class Grid:

@@ -31,8 +31,6 @@ class View:
         self.metric = results.asked["metric"]
         self._ended = 0
         self._began = time.monotonic()
-        self._best: dict[str, Any] | None = None
-        self._stale = True
 
     def begin(self) -> None:
         counts = self.results.counts
@@ -53,7 +51,6 @@ class View:
 
     def trial_ended(self, number: int, end: End, params: Mapping[str, Any], seconds: float) -> None:
         self._ended += 1
-        self._stale = True
         if self._live is None:
             value = "" if not end.values else f" {self.metric}={' '.join(short(v) for v in end.values)}"
             reason = f" {end.reason}" if end.reason else ""
@@ -62,10 +59,6 @@ class View:
 
     def refresh(self, *, running: Mapping[int, Mapping[str, Any]]) -> None:
         if self._live is not None:
-            if self._stale:
-                best = self.results.best()
-                self._best = best[0] if best else None
-                self._stale = False
             self._live.update(self._table(running), refresh=True)
 
     def close(self) -> None:
@@ -92,12 +85,12 @@ class View:
         else:
             speed = Text("waiting for the first trial", "dim")
         lines: list[RenderableType] = [head, speed]
-        if self._best is not None:
-            value = short(self._best["value"]) if "value" in self._best else " ".join(map(short, self._best["values"]))
-            best = Text.assemble(("best ", "bold"), (f"{self.metric} {value}", "bold green"))
-            best.append(f"  {assignments(self._best['params'])}  ")
-            best.append(shown_path(self._best["folder"]), "dim")
-            lines.append(best)
+        for best in self.results.latest[:1]:
+            value = short(best["value"]) if "value" in best else " ".join(map(short, best["values"]))
+            line = Text.assemble(("best ", "bold"), (f"{self.metric} {value}", "bold green"))
+            line.append(f"  {assignments(best['params'])}  ")
+            line.append(shown_path(best["folder"]), "dim")
+            lines.append(line)
         for number, params in sorted(running.items())[:8]:
             lines.append(Text(f"  {number:04d} {assignments(params)}", "dim", no_wrap=True, overflow="ellipsis"))
         return Group(*lines)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End, attempts, read_attempt, replace
 from sweeper.study.provenance import command_line, rerun_command
-from sweeper.study.search.ask import FOLDER, OVERRIDES, RETRIES
+from sweeper.study.search.ask import FOLDER, OVERRIDES, RETRIES, Asked
 from sweeper.study.search.samplers import pareto_or_best
 from sweeper.study.study_folder import RESULTS, StudyFolder
 
@@ -28,11 +29,25 @@ _Dumper.add_representer(
 )
 
 BEST = 5  # trials listed for a single direction
+TAILS = 100  # failed trials listed with the end of their log
 WRITE_EVERY_S = 1.0
+WRITE_SHARE = 20  # and a write may take this part of the time: what is listed may grow with the study
+
+
+@dataclass(frozen=True)
+class _Ran:
+    """What is listed of a trial beside its values: its parameters, where it ran, and what reruns it."""
+
+    params: dict[str, Any]
+    folder: Path | None
+    overrides: Sequence[str] | None
 
 
 class Results:
-    """Counts, best trials and failures of one study; reads Optuna's record once and is told of each end."""
+    """Counts, best trials and failures of one study; reads Optuna's record once and is told of each end.
+
+    Of ten thousand trials it keeps those that it lists. ``latest`` are the best trials as last written.
+    """
 
     def __init__(
         self,
@@ -43,6 +58,7 @@ class Results:
         n_trials: int,
         size: int | None,
         resume: dict[str, object],
+        shared: bool = False,
     ) -> None:
         self.folder = folder
         self.study = study
@@ -52,13 +68,10 @@ class Results:
         self.total = n_trials if size is None else min(n_trials, size)
         self.resume = resume  # the overrides that make the same command find this study again
         self.failures: dict[int, dict[str, Any]] = {}
-        submissions = folder.submissions().values()
-        self._paths = {s.number: folder.path / s.folder for s in submissions}
-        self._params = {s.number: s.params for s in submissions}
-        self._overrides = {s.number: s.overrides for s in submissions}
+        self.latest: list[dict[str, Any]] = []
         self._metrics: dict[int, dict[str, float]] = {}
         self._runs: Mapping[int, str] = {}
-        self._written = 0.0
+        self._due = 0.0
         self._dirty = True
         self.counts = {COMPLETE: 0, PRUNED: 0, FAIL: 0}
         self.repeats: Mapping[int, int] = {}  # trials that repeat failed ones
@@ -67,22 +80,37 @@ class Results:
         for trial in trials:
             if trial.state.name in self.counts:
                 self.counts[trial.state.name] += 1
-            if trial.state == TrialState.FAIL:
-                self._learn(trial)
-            if trial.state == TrialState.FAIL and trial.number not in healed:
-                reason = str(trial.user_attrs.get("sweeper.reason", ""))
-                self.failures[trial.number] = self._failure(trial.number, reason, "")
+        failed = [t for t in trials if t.state == TrialState.FAIL and t.number not in healed]
+        # the front of several directions, and what other orchestrators add to a storage, are asked of Optuna
+        self._told = not shared and len(asked["directions"]) == 1
+        best, submitted = pareto_or_best(study, BEST), folder.submissions()
+        self._best = {t.number: list(t.values) for t in best}
+        self._ran = {
+            t.number: _Ran(s.params, folder.path / s.folder, s.overrides)
+            for t in (*best, *failed)
+            if (s := submitted.get(t.number))
+        }
+        for trial in (*best, *failed):
+            self._learn(trial)
+        for trial in failed:
+            reason = str(trial.user_attrs.get("sweeper.reason", ""))
+            self.failures[trial.number] = self._failure(trial.number, reason, "")
 
-    def add(self, number: int, end: End, params: Mapping[str, Any], path: Path, log_tail: str | None) -> None:
+    def add(self, end: End, asked: Asked, path: Path, log_tail: str | None) -> None:
         """A trial has ended."""
+        number = asked.number
         state = end.state if end.state in self.counts else FAIL
         self.counts[state] += 1
-        self._paths[number] = path
-        self._params[number] = dict(params)
-        if state == COMPLETE and number in self.repeats:
-            self.failures.pop(self.repeats[number], None)
+        if state != PRUNED:
+            self._ran[number] = _Ran(dict(asked.params), path, asked.overrides)
+        if state == COMPLETE:
+            self._best[number] = list(end.values or ())
+            if number in self.repeats:
+                self.failures.pop(self.repeats[number], None)
         if state == FAIL:
             self.failures[number] = self._failure(number, end.reason or "", log_tail or "")
+            if len(self.failures) > TAILS:
+                list(self.failures.values())[-TAILS - 1]["log_tail"] = ""
         self._dirty = True
 
     def learn_runs(self, run_ids: Mapping[int, str]) -> None:
@@ -95,50 +123,59 @@ class Results:
         return {"number": number, "reason": reason, "folder": self._folder(number), "log_tail": log_tail}
 
     def _learn(self, trial: FrozenTrial) -> None:
-        """Where a trial is that isn't in our ledger, or not yet: another orchestrator of the storage ran it."""
-        number = trial.number
-        if number not in self._overrides and (submitted := self.folder.submissions().get(number)):
-            self._overrides[number] = submitted.overrides
-        if number not in self._paths and FOLDER in trial.user_attrs:
-            self._paths[number] = Path(trial.user_attrs[FOLDER])
-            self._overrides[number] = trial.user_attrs.get(OVERRIDES, [])
+        """Where a trial is that isn't in our ledger: another orchestrator of the storage ran it."""
+        if trial.number not in self._ran:
+            attrs = trial.user_attrs
+            folder = Path(attrs[FOLDER]) if FOLDER in attrs else None
+            self._ran[trial.number] = _Ran(dict(trial.params), folder, attrs.get(OVERRIDES))
 
     def _folder(self, number: int) -> str | None:
-        return str(self._paths[number]) if number in self._paths else None
+        ran = self._ran.get(number)
+        return None if ran is None or ran.folder is None else str(ran.folder)
 
     def best(self) -> list[dict[str, Any]]:
         """The best trials (the Pareto front for several directions), best first."""
-        return [self._entry(t) for t in pareto_or_best(self.study, BEST)]
+        if self._told:
+            sign = 1 if self.asked["directions"] == ["minimize"] else -1
+            ranked = sorted(self._best.items(), key=lambda item: (sign * item[1][0], item[0]))[:BEST]
+            self._best = dict(ranked)
+        else:
+            found = pareto_or_best(self.study, BEST)
+            self._best = {t.number: list(t.values) for t in found}
+            for trial in found:
+                self._learn(trial)
+        self._ran = {n: ran for n, ran in self._ran.items() if n in self._best or n in self.failures}
+        self._metrics = {n: values for n, values in self._metrics.items() if n in self._best}
+        return [self._entry(number, values) for number, values in self._best.items()]
 
-    def _entry(self, trial: FrozenTrial) -> dict[str, Any]:
-        number = trial.number
-        self._learn(trial)
-        values = list(trial.values)
+    def _entry(self, number: int, values: list[float]) -> dict[str, Any]:
+        ran = self._ran[number]
         return {
             "number": number,
             **({"value": values[0]} if len(values) == 1 else {"values": values}),
-            "params": dict(self._params.get(number, trial.params)),
+            "params": dict(ran.params),
             "metrics": self._last_metrics(number),
             "folder": self._folder(number),
             "mlflow_run_id": self._runs.get(number),
-            "command": rerun_command(self._overrides[number]) if number in self._overrides else None,
+            "command": None if ran.overrides is None else rerun_command(ran.overrides),
         }
 
     def _last_metrics(self, number: int) -> dict[str, float]:
         """What the trial reported last, read once."""
         if number not in self._metrics:
-            folder = self._paths.get(number)
+            folder = self._ran[number].folder
             events = [e for n in attempts(folder) for e in read_attempt(folder, n).metrics] if folder else []
             self._metrics[number] = events[-1]["values"] if events else {}
         return self._metrics[number]
 
     def write_if_due(self) -> None:
-        if self._dirty and time.monotonic() - self._written > WRITE_EVERY_S:
+        if self._dirty and time.monotonic() > self._due:
             self.write()
 
     def write(self) -> None:
         """Write ``optimization_results.yaml``: hydra-optuna-sweeper's keys first, then ours."""
-        best = self.best()
+        began = time.monotonic()
+        best = self.latest = self.best()
         if len(self.asked["directions"]) > 1:
             peers: dict[str, Any] = {
                 "solutions": [{"params": dict(b["params"]), "values": list(b["values"])} for b in best]
@@ -160,7 +197,8 @@ class Results:
         }
         text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
         replace(self.folder.path / RESULTS, text)
-        self._written, self._dirty = time.monotonic(), False
+        ended = time.monotonic()
+        self._due, self._dirty = ended + max(WRITE_EVERY_S, WRITE_SHARE * (ended - began)), False
 
     def write_plots(self) -> None:
         """Optuna's plots as pages in the study folder; skipped where plotly is not installed."""

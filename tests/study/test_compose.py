@@ -1,0 +1,45 @@
+"""Composing beside Hydra's own: what it reads of an override, and the config that comes out."""
+
+from __future__ import annotations
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from sweeper.study.compose import Composer
+from tests.conftest import ROOT
+
+NUMBERS = ["0", "-0", "7", "-12", "1_000", "007", "+3", "0.5", "-0.25", "1e-05", "1.5e-3", "2E3", "1.e3", ".5", "nan"]
+KEYS = ["seed", "+new", "++seed", "optimizer.lr", "model@other", "a/b"]
+
+
+@pytest.fixture
+def loaded():
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3", job_name="test"):
+        master = compose("config", return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
+        yield Composer(loader, master), loader, master
+
+
+def test_numbers_are_read_as_hydra_reads_them(loaded):
+    composer, loader, _ = loaded
+    parser = OverridesParser.create(config_loader=loader)
+    for text in (f"{key}={number}" for key in KEYS for number in NUMBERS):
+        ours, theirs = composer.parse(text), parser.parse_override(text)
+        assert (ours.input_line, ours.key_or_group, ours.package, ours.type) == (
+            *(theirs.input_line, theirs.key_or_group, theirs.package, theirs.type),
+        )
+        assert repr(ours.value()) == repr(theirs.value()), text
+        assert ours.get_value_element_as_str() == theirs.get_value_element_as_str(), text
+
+
+def test_a_config_is_hydras_also_after_others_of_its_shape(loaded):
+    composer, loader, master = loaded
+    for options in (["optimizer=sgd", "model=mlp"], ["optimizer=adam", "model=cnn"]):
+        for lr, seed in (("1e-05", "3"), ("0.25", "-1")):
+            overrides = [*options, f"optimizer.lr={lr}", f"seed={seed}", "+new.key=7"]
+            ours = OmegaConf.to_container(composer.compose(overrides), resolve=False)
+            theirs = OmegaConf.to_container(loader.load_sweep_config(master, overrides), resolve=False)
+            assert ours == theirs
