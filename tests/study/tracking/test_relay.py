@@ -50,6 +50,22 @@ def test_a_study_is_followed_to_its_end(project: Any) -> None:
 
 
 @pytest.mark.long
+def test_a_hundred_trials_that_start_at_once_are_a_hundred_runs(project: Any) -> None:
+    begun = [project.run(number, steps=1) for number in range(100)]
+    live = project.live()
+    live.until(lambda line: line.get("trial") == 99)
+    live.process.kill()  # whatever it was at
+    live.close()
+    for said in begun:
+        said.end("COMPLETE", [0.5])
+    project.study.end("COMPLETE", None)
+    project.sync()
+    found = [name.split()[0] for name, *_ in project.contents()["runs"]]
+    assert found == [*(f"{n:04d}" for n in range(100)), "first"]
+    assert set(project.status().values()) == {("FINISHED", "COMPLETE")}
+
+
+@pytest.mark.long
 def test_states_and_the_death_of_the_orchestrator(project: Any) -> None:
     live = project.live()
     for number, state in enumerate(["COMPLETE", "PRUNED", "FAIL", "INTERRUPTED"]):

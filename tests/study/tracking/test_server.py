@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,59 +24,82 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.fixture
-def server(tmp_path: Path, template: Path) -> Iterator[tuple[str, Path, Callable[[], None]]]:
-    """The address and the database of a server, and what starts it."""
-    database = tmp_path / "server" / "mlflow.db"
-    database.parent.mkdir()
-    shutil.copy(template, database)
-    port, started = free_port(), []
-    uri = f"http://127.0.0.1:{port}"
+class Server:
+    """A real one, which may be started and killed."""
 
-    def start() -> None:
-        command = ["mlflow", "server", "--port", str(port), "--workers", "1"]
-        stores = [
-            "--backend-store-uri",
-            f"sqlite:///{database}",
-            "--artifacts-destination",
-            str(tmp_path / "files"),
-        ]
+    def __init__(self, root: Path, template: Path) -> None:
+        self.root = root
+        self.database = root / "server" / "mlflow.db"
+        self.database.parent.mkdir()
+        shutil.copy(template, self.database)
+        self.port = free_port()
+        self.uri = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = ["mlflow", "server", "--port", str(self.port), "--workers", "1"]
+        stores = ["--backend-store-uri", f"sqlite:///{self.database}", "--artifacts-destination"]
         alone = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # without it, ten processes
-        with open(tmp_path / "server.log", "w") as log:
+        with open(self.root / "server.log", "w") as log:
             pipes: dict[str, Any] = {"stdout": log, "stderr": log, "env": alone, "start_new_session": True}
-            started.append(subprocess.Popen([sys.executable, "-m", *command, *stores], **pipes))
+            arguments = [sys.executable, "-m", *command, *stores, str(self.root / "files")]
+            self.process = subprocess.Popen(arguments, **pipes)
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             try:
-                urllib.request.urlopen(f"{uri}/health", timeout=1).close()
+                urllib.request.urlopen(f"{self.uri}/health", timeout=1).close()
                 return
             except OSError:
                 time.sleep(0.1)
-        raise AssertionError((tmp_path / "server.log").read_text())
+        raise AssertionError((self.root / "server.log").read_text())
 
-    yield uri, database, start
-    for process in started:
-        os.killpg(process.pid, 9)
-        process.wait()
+    def kill(self) -> None:
+        if self.process is not None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def dump(self) -> list[str]:
+        with sqlite3.connect(self.database) as db:
+            return list(db.iterdump())
+
+
+@pytest.fixture
+def server(tmp_path: Path, template: Path) -> Iterator[Server]:
+    server = Server(tmp_path, template)
+    yield server
+    server.kill()
 
 
 @pytest.mark.long
-def test_a_server_that_comes_late_gets_everything(
-    project: Any, server: tuple[str, Path, Callable[[], None]], tmp_path: Path
+def test_a_server_that_comes_late_and_is_killed_in_the_middle_gets_everything(
+    project: Any, server: Server, tmp_path: Path
 ) -> None:
-    uri, database, start = server
     said = project.run(0)
     project.trial(1, "PRUNED")
-    live = project.live("--tracking-uri", uri)
+    live = project.live("--tracking-uri", server.uri, "--give-up-s", "0.1")
     live.until(lambda line: "error" in line)
-    start()
+    server.start()
     live.until(lambda line: line.get("trial") == 1)
+    server.kill()
     said.metrics(3, {"train_loss": float("nan"), "val/acc": float("-inf")})
+    live.until(lambda line: "error" in line)
     said.end("COMPLETE", [0.5])
+    again = project.run(2)
+    server.start()
+    live.until(lambda line: line.get("trial") == 2)  # it has caught up by itself
+    server.kill()
+    again.end("FAIL", None, "it broke")
+    project.trial(3, "COMPLETE", [0.25])
     project.study.end("COMPLETE", None)
-    assert live.close("finish\n") == 0
-    assert project.contents(database) == project.from_scratch()
-    assert len(list((tmp_path / "files").rglob("config.yaml"))) == 2
+    assert live.close("finish\n") == 3  # what is left is for sync
+    server.start()
+    project.sync("--tracking-uri", server.uri)
+    assert project.contents(server.database) == project.from_scratch()
+    assert len(list((tmp_path / "files").rglob("config.yaml"))) == 4
+    before = server.dump()
+    project.sync("--tracking-uri", server.uri)
+    assert server.dump() == before
 
 
 def test_a_server_that_stays_away_costs_nothing_but_a_line(project: Any) -> None:
