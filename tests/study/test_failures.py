@@ -33,7 +33,7 @@ def study(folder: Path) -> optuna.Study:
 SPAWNED = pytest.param("spawn", 0.15, marks=pytest.mark.long)  # the time includes the app's start
 
 
-@pytest.mark.parametrize("method, timeout_min", [("fork", 0.05), SPAWNED])
+@pytest.mark.parametrize("method, timeout_min", [("fork", 0.15), SPAWNED])
 def test_each_kind_of_failure_is_a_trial_with_its_reason(run, tmp_path, method, timeout_min):
     modes = ["ok", "diverge", "raise", "exit", "kill", "memory", "print", "hang", "none", "orphan"]
     done = run(
