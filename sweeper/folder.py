@@ -10,7 +10,8 @@ A trial folder holds, beside Hydra's ``.hydra/``::
     checkpoint.pt    attempt 0's, written beside and renamed; a later attempt n goes on from it in checkpoint.n.pt
 
 Each attempt writes files of its own, so a requeued job and a zombie of its predecessor never share one.
-Lines are appended with a single ``write``; a torn last line is ignored. Times are seconds since the epoch.
+Lines are appended with a single ``write`` and end with a checksum of their own: a torn or corrupted one is skipped,
+the others count. Times are seconds since the epoch.
 Metric values are JSON numbers, or NaN, Infinity and -Infinity as Python's ``json`` writes them.
 """
 
@@ -21,6 +22,7 @@ import os
 import re
 import socket
 import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +34,9 @@ FAIL = "FAIL"
 INTERRUPTED = "INTERRUPTED"  # stopped from outside, resumable: its number is attempted again
 LOST = "LOST"  # died without a word (signal, node): attempted again up to `retries`
 
+ENDS = (COMPLETE, PRUNED, FAIL, INTERRUPTED, LOST)
+
+_CHECK = b',"crc":"'
 _ATTEMPT_FILE = re.compile(r"(?:events|end|output)\.(\d+)\.(?:jsonl|json|log)")
 
 
@@ -92,10 +97,27 @@ def replace(path: Path, text: str) -> None:
 
 def append_line(fd: int, event: Mapping[str, Any]) -> None:
     """Append one JSON line with one ``write``; a short write (full disk) raises OSError."""
-    line = (json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+    body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")[:-1]
+    line = b'%b%b%08x"}\n' % (body, _CHECK, zlib.crc32(body))
     if os.write(fd, line) != len(line):
         os.write(fd, b"\n")  # close the torn line, so that the next one stands alone
         raise OSError(28, "no space left: a record line was written in part")
+
+
+def read_line(line: bytes) -> dict[str, Any] | None:
+    """What :func:`append_line` wrote; None if it is torn or corrupted. A checksum may be lacking, not be wrong."""
+    line = line.strip(b"\0")  # what a power cut leaves of a last block, before lines written later
+    body, _, check = line.rpartition(_CHECK)
+    if body and check != b'%08x"}' % zlib.crc32(body):
+        return None
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(event, dict):
+        return None
+    event.pop("crc", None)
+    return event
 
 
 class Tail:
@@ -104,6 +126,7 @@ class Tail:
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
         self.offset = offset
+        self.skipped = 0  # lines that can't be read
 
     def read(self) -> list[dict[str, Any]]:
         try:
@@ -115,13 +138,12 @@ class Tail:
         whole = data.rfind(b"\n") + 1
         self.offset += whole
         events = []
-        for line in data[:whole].splitlines():
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(event, dict):
+        for line in data[:whole].split(b"\n"):
+            event = read_line(line)
+            if event is not None:
                 events.append(event)
+            elif line:
+                self.skipped += 1
         return events
 
 
@@ -146,15 +168,25 @@ class AttemptRecord:
     end: End | None
 
 
-def as_end(event: Mapping[str, Any]) -> End:
-    return End(event["state"], event.get("values"), event.get("reason"), event["time"])
+def as_end(event: Mapping[str, Any]) -> End | None:
+    """An end as it was written; None for anything else."""
+    state, values, reason, when = (event.get(key) for key in ("state", "values", "reason", "time"))
+    numbers = values is None or (isinstance(values, list) and all(isinstance(v, int | float) for v in values))
+    if state not in ENDS or not numbers or not isinstance(reason, str | None) or not isinstance(when, int | float):
+        return None
+    return End(state, values, reason, when)
 
 
 def read_end(folder: Path, attempt: int) -> End | None:
     """The reaper's word on an attempt that died without its own."""
+    return _read_end(end_path(folder, attempt))
+
+
+def _read_end(path: Path) -> End | None:
     try:
-        return as_end(json.loads(end_path(folder, attempt).read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, KeyError):
+        event = json.loads(path.read_text(encoding="utf-8"))
+        return as_end(event) if isinstance(event, dict) else None
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
 
 
@@ -168,7 +200,9 @@ def rank_failed(folder: Path, attempt: int) -> End | None:
     """The first failure among the processes of an attempt but its first, as the end that it means."""
     ends = []
     for path in folder.glob(f"rank*.{attempt}.json"):
-        end = as_end(json.loads(path.read_text(encoding="utf-8")))
+        end = _read_end(path)
+        if end is None:
+            continue
         end.reason = f"{path.name.partition('.')[0].replace('rank', 'rank ')}: {end.reason}"
         ends.append(end)
     return min(ends, key=lambda end: end.time, default=None)
@@ -185,11 +219,25 @@ def read_attempt(folder: Path, attempt: int) -> AttemptRecord:
                 record.metrics.append(event)
             case "artifact":
                 record.artifacts.append(event)
-            case "end" if "state" in event and "time" in event:
-                record.end = as_end(event)
+            case "end":
+                record.end = as_end(event) or record.end
     if record.end is None:
         record.end = read_end(folder, attempt)
     return record
+
+
+def last_word(folder: Path, attempt: int) -> End | None:
+    """How an attempt ended, read from the end of its file: what an attempt says last is its end."""
+    try:
+        with open(events_path(folder, attempt), "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+            lines = file.read().split(b"\n")
+    except FileNotFoundError:
+        lines = []
+    events = (event for line in reversed(lines) if line and (event := read_line(line)))
+    return next((end for event in events if event.get("event") == "end" and (end := as_end(event))), None) or read_end(
+        folder, attempt
+    )
 
 
 def counted_end(folder: Path, *, since: int = 0) -> End | None:

@@ -10,11 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sweeper import folder as record
-from sweeper.study.study_folder import RESULTS, StudyFolder
-from sweeper.study.tracking.record import Study, Trial, Trials, read_study_end, require_study
+from sweeper.study.study_folder import StudyFolder
+from sweeper.study.tracking.record import Study, Trial, Trials, read_results, read_study_end, require_study
+from sweeper.study.view.terminal import say
 
 SHOWN = 12  # rows of a kind
 
@@ -33,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
     trials = Trials(study)
     while True:
         text, over = report(study, trials)
+        if damage := trials.damage():
+            say(damage)
         print(("\x1b[2J\x1b[H" if args.watch and os.isatty(1) else "") + text, flush=True)
         if over or not args.watch:
             return 0
@@ -137,10 +138,8 @@ def _row(trial: Trial) -> str:
 
 
 def _total(folder: Path) -> int | None:
-    try:
-        return int((yaml.safe_load((folder / RESULTS).read_text(encoding="utf-8")) or {}).get("n_trials") or 0) or None
-    except (OSError, yaml.YAMLError):
-        return None
+    found = read_results(folder) or {}
+    return int(found.get("n_trials") or 0) or None
 
 
 def _orchestrator(folder: Path) -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from sweeper import folder as record
 from sweeper.errors import ConfigError
@@ -19,6 +20,7 @@ from sweeper.masked import masked_in
 from sweeper.study.again import RETRY, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Exit, Job, Slots
+from sweeper.study.mend import recover
 from sweeper.study.search.ask import Asked, Asker
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
@@ -120,7 +122,9 @@ class Loop:
 
     def _adopt(self) -> None:
         """Take over what a former orchestrator left: tell what has ended, attempt again what has not."""
-        submissions = self.folder.submissions()
+        submissions = recover(self.folder, self.asker.space, self.study)
+        self._folders.update({s.folder: s.number for s in submissions.values()})
+        self.asker.recall(submissions)
         taken = {*self._running, *(asked.number for asked, _ in self._again)}
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if not self.asker.is_ours(trial) or trial.number in taken:
@@ -135,6 +139,7 @@ class Loop:
                 self._close_attempts(path)
             end = counted_end(path)
             if end is not None:
+                self._report(trial.number, (e for n in record.attempts(path) for e in _metrics(path, n)))
                 self._tell(asked.number, end, asked, 0.0, path, None)
                 continue
             losses = self._losses(path)
@@ -181,11 +186,30 @@ class Loop:
             )
         attempt = max(record.attempts(path), default=-1) + 1
         told = masked_in(asked.overrides)
-        self.folder.log_submission(asked.number, attempt, name, asked.params, told)
+        if attempt and self._has_ended(asked, name, told):
+            return
+        self.folder.log_submission(
+            asked.number, attempt, name, asked.params, told, self.asker.repeats.get(asked.number)
+        )
         self.asker.note_submission(asked.number, path, told)
         job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
         self._running[asked.number] = _Running(asked, job, lost)
         self.slots.submit(job)
+
+    def _has_ended(self, asked: Asked, name: str, overrides: list[str]) -> bool:
+        """Tell the end of a trial that is there although ledger and journal have forgotten it, as after a power cut."""
+        path = self.folder.trial_folder(name)
+        created = self.results.asked.get("created", 0.0)
+        for attempt in record.attempts(path):
+            found = record.read_attempt(path, attempt)
+            if found.start.get("overrides") != overrides or found.start["time"] < created:
+                return False
+        end = counted_end(path)
+        if end is None:
+            return False
+        self.folder.log_submission(asked.number, attempt, name, asked.params, overrides)
+        self._tell(asked.number, end, asked, 0.0, path, None)
+        return True
 
     def _conclude(self, exit_: Exit, *, stopping: bool = False) -> None:
         running = self._running.pop(exit_.number)
@@ -251,15 +275,20 @@ class Loop:
             if self.slots.outlives and record.events_path(folder, attempt + 1).exists():  # it was requeued
                 running.attempt, running.events = attempt + 1, None
                 continue
-            trial = None
-            for event in running.events.read():
-                if event.get("event") == "metrics":
-                    value = self._monitored(event["values"])
-                    if value is not None:
-                        trial = trial or self.asker.optuna_trial(number)
-                        trial.report(value, event["step"])
+            events = (event for event in running.events.read() if event.get("event") == "metrics")
+            trial = self._report(number, events)
             if trial is not None and trial.should_prune():
                 record.request_stop(folder, attempt, "pruned: not among the promising trials")
+
+    def _report(self, number: int, events: Iterable[dict[str, Any]]) -> Trial | None:
+        """Tell the pruner what a trial has measured; None where it watches nothing of that."""
+        trial = None
+        for event in events if self.settings.pruner is not None else ():
+            value = self._monitored(event["values"])
+            if value is not None:
+                trial = trial or self.asker.optuna_trial(number)
+                trial.report(value, event["step"])
+        return trial
 
     def _monitored(self, values: dict[str, Any]) -> float | None:
         name = self.settings.monitor
@@ -278,3 +307,7 @@ class Loop:
             say(f"stopping {len(self._running)} running trial(s), at most {GRACE_S:g} s; Ctrl-C again kills them")
             for exit_ in self.slots.stop(GRACE_S):
                 self._conclude(exit_, stopping=True)
+
+
+def _metrics(folder: Path, attempt: int) -> list[dict[str, Any]]:
+    return record.read_attempt(folder, attempt).metrics

@@ -35,9 +35,9 @@ class Snapshot:
         """The newest one of a study, if it has any."""
         try:
             said = json.loads((study / ABOUT).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return cls(Path(said["root"]), Path(said["copy"]), tuple(said["untracked"]))
+        except (OSError, ValueError, LookupError, TypeError):
             return None
-        return cls(Path(said["root"]), Path(said["copy"]), tuple(said["untracked"]))
 
     @classmethod
     def take(cls, study: Path, program: Path) -> Snapshot | str:

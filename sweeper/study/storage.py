@@ -14,8 +14,10 @@ from optuna.study import Study, StudyDirection
 
 from sweeper.errors import ConfigError
 from sweeper.masked import masked
+from sweeper.study.mend import contradiction, trim_journal
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import JOURNAL, StudyFolder
+from sweeper.study.view.terminal import say
 
 
 class _LockedByFolder(BaseJournalFileLock):
@@ -29,9 +31,29 @@ class _LockedByFolder(BaseJournalFileLock):
 
 
 def open_study(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, pruner: BasePruner) -> Study:
-    """Open the study, or found it; ConfigError if the storage can't be read or is another study's."""
+    """Open the study, or found it; ConfigError if the storage can't be read or is another study's.
+
+    A journal of ours that is corrupted, or says other than the trials' folders, makes way for a new one.
+    """
+    if folder is None:
+        return _open(settings, None, sampler, pruner)
+    trim_journal(folder)
+    try:
+        study = _open(settings, folder, sampler, pruner)
+        trouble = contradiction(study, folder)
+    except ConfigError as error:
+        if isinstance(error.__cause__, OSError | None):  # the disk refuses, or another study was asked for
+            raise
+        trouble = f"{type(error.__cause__).__name__}: {' '.join(str(error.__cause__).split())[:200]}"
+    if trouble is None:
+        return study
+    aside = folder.set_aside(JOURNAL)
+    say(f"{JOURNAL} is corrupted ({trouble}): kept as {aside}, and made anew from the trials' folders")
+    return _open(settings, folder, sampler, pruner)
+
+
+def _open(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, pruner: BasePruner) -> Study:
     if folder is not None:
-        folder.mend_journal()
         name: str | None = settings.study_name or folder.path.name
         shown = path = str(folder.path / JOURNAL)
     else:

@@ -10,6 +10,7 @@ import re
 import shutil
 import time
 import uuid
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,11 +23,15 @@ from sweeper.errors import ConfigError
 from sweeper.folder import Tail, append_line, replace
 
 STUDY = "study.yaml"
+COPY = ".study.yaml"  # kept twice: nothing else says what was asked
 JOURNAL = "study.journal"
 LEDGER = "trials.jsonl"
 RESULTS = "optimization_results.yaml"
+SEAL = b"# checksum of all before: "
 END = "study.end.json"
 LOCK = "study.lock"
+
+_TEXTS = ("study_id", "name", "app", "cwd", "command", "commit", "metric")
 
 # what makes a study the same study: a resumed one must ask the same
 IDENTITY = ("space", "fixed", "directions", "sampler", "repeats")
@@ -42,6 +47,7 @@ class Submission:
     params: dict[str, Any]
     overrides: list[str]
     time: float = 0.0
+    repeats: int | None = None  # the failed trial that it repeats
 
 
 class StudyFolder:
@@ -55,7 +61,7 @@ class StudyFolder:
 
     @property
     def exists(self) -> bool:
-        return (self.path / STUDY).exists()
+        return (self.path / STUDY).exists() or (self.path / COPY).exists()
 
     def claim(self) -> bool:
         """Make the folder and take its lock; False if another orchestrator holds it. The lock dies with us."""
@@ -78,7 +84,7 @@ class StudyFolder:
     def holder(self) -> str:
         """Host and process id of the orchestrator that holds the lock, as it wrote them."""
         try:
-            return (self.path / LOCK).read_text().strip() or "unknown"
+            return (self.path / LOCK).read_text(errors="replace").strip() or "unknown"
         except OSError:
             return "unknown"
 
@@ -98,23 +104,25 @@ class StudyFolder:
                     parent.rmdir()
 
     def read(self) -> dict[str, Any]:
-        """What was asked, from ``study.yaml``; ConfigError if the file can't be read."""
-        try:
-            asked = yaml.load((self.path / STUDY).read_text(encoding="utf-8"), Loader=_loader())
-        except (OSError, yaml.YAMLError) as error:
+        """What was asked, from ``study.yaml`` or else its copy; ConfigError if neither can be read."""
+        sealed = (read_yaml(self.path / name, sealed=True) for name in (STUDY, COPY))
+        asked = next((found for found in sealed if _is_study(found)), None) or read_yaml(self.path / STUDY)
+        if isinstance(asked, Exception):
             raise ConfigError(
-                f"{self.path / STUDY} must be readable YAML, got: {' '.join(str(error).split())}"
-            ) from error
-        if not isinstance(asked, dict) or "study_id" not in asked:
+                f"{self.path / STUDY} must be readable YAML, got: {' '.join(str(asked).split())[:300]}"
+            ) from asked
+        if not _is_study(asked):
             raise ConfigError(
                 f"{self.path / STUDY} must hold a study, got no study_id; restore the file or start afresh"
             )
-        return asked
+        return dict(asked)
 
     def write(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         """Found the study: record what was asked, under a fresh id."""
         full = {"study_id": uuid.uuid4().hex, "created": time.time(), **asked}
-        replace(self.path / STUDY, yaml.dump(full, sort_keys=False, allow_unicode=True, width=110))
+        text = seal(yaml.dump(full, sort_keys=False, allow_unicode=True, width=110))
+        replace(self.path / STUDY, text)
+        replace(self.path / COPY, text)
         return full
 
     def check_same(self, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
@@ -128,30 +136,29 @@ class StudyFolder:
                 )
 
     def log_submission(
-        self, number: int, attempt: int, folder: str, params: Mapping[str, Any], overrides: list[str]
+        self,
+        number: int,
+        attempt: int,
+        folder: str,
+        params: Mapping[str, Any],
+        overrides: list[str],
+        repeats: int | None = None,
     ) -> None:
+        """Put on the ledger that an attempt is handed to the launcher; ``repeats`` is the failed trial it repeats."""
         if self._ledger is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
             self._ledger = os.open(self.path / LEDGER, flags, 0o644)
+            size = os.fstat(self._ledger).st_size
+            if size and os.pread(self._ledger, 1, size - 1) != b"\n":
+                os.write(self._ledger, b"\n")  # a last line was torn: the next one stands alone
         line = {"time": time.time(), "number": number, "attempt": attempt, "folder": folder}
-        append_line(self._ledger, {**line, "params": dict(params), "overrides": overrides})
+        again = {} if repeats is None else {"repeats": repeats}
+        append_line(self._ledger, {**line, "params": dict(params), "overrides": overrides, **again})
 
     def submissions(self) -> dict[int, Submission]:
         """The last submission of each trial number."""
-        latest = {}
-        for line in Tail(self.path / LEDGER).read():
-            try:
-                latest[line["number"]] = Submission(
-                    line["number"],
-                    line["attempt"],
-                    line["folder"],
-                    line["params"],
-                    line["overrides"],
-                    line["time"],
-                )
-            except KeyError:
-                continue
-        return latest
+        found = (as_submission(line) for line in Tail(self.path / LEDGER).read())
+        return {submission.number: submission for submission in found if submission is not None}
 
     def trial_folder(self, folder: str) -> Path:
         return self.path / folder
@@ -163,17 +170,13 @@ class StudyFolder:
     def end(self, state: str, reason: str | None) -> None:
         replace(self.path / END, json.dumps({"state": state, "reason": reason, "time": time.time()}))
 
-    def mend_journal(self) -> None:
-        """Set aside a last line that a death or a full disk cut short; Optuna refuses to read past one."""
-        path = self.path / JOURNAL
-        if not path.exists():
-            return
-        data = path.read_bytes()
-        whole = data.rfind(b"\n") + 1
-        if whole < len(data):
-            with open(self.path / f"{JOURNAL}.torn", "ab") as torn:
-                torn.write(data[whole:] + b"\n")
-            os.truncate(path, whole)
+    def set_aside(self, name: str) -> str:
+        """Keep a file that can't be read under another name, which is returned."""
+        number = 0
+        while (aside := self.path / f"{name}.corrupt{f'-{number + 1}' if number else ''}").exists():
+            number += 1
+        (self.path / name).rename(aside)
+        return aside.name
 
 
 def claim_folder(path: Path, *, fresh: bool, wait_s: float = 0.3) -> StudyFolder:
@@ -244,5 +247,38 @@ def _difference(old: Any, new: Any) -> str:
     return f"{old} → {new}"
 
 
-def _loader() -> Any:
-    return getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+def as_submission(line: Mapping[str, Any]) -> Submission | None:
+    """A line of the ledger; None for anything else, or for one that leads out of the study's folder."""
+    number, attempt, folder, when, repeats = (line.get(k) for k in ("number", "attempt", "folder", "time", "repeats"))
+    params, overrides = line.get("params") or {}, line.get("overrides") or []
+    whole = all(type(n) is int and n >= 0 for n in (number, attempt)) and type(repeats) in (int, type(None))
+    kinds = isinstance(params, dict) and isinstance(overrides, list) and isinstance(when, int | float)
+    if not (whole and kinds and isinstance(folder, str)) or os.path.isabs(folder) or ".." in Path(folder).parts:
+        return None
+    return Submission(number, attempt, folder, params, overrides, when, repeats)  # type: ignore[arg-type]
+
+
+def seal(text: str) -> str:
+    """YAML with a last line, a comment, that tells whether the rest is as it was written."""
+    return f"{text}{SEAL.decode()}{zlib.crc32(text.encode()):08x}\n"
+
+
+def read_yaml(path: Path, *, sealed: bool = False) -> Any:
+    """A YAML file's content, or the exception that tells why there is none: none either behind a broken seal."""
+    try:
+        data = path.read_bytes()
+        body, mark, check = data.rpartition(SEAL)
+        if (mark and check != b"%08x\n" % zlib.crc32(body)) or (sealed and not mark):
+            raise ValueError("it is not as it was written, its checksum says")
+        return yaml.load(data.decode("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except Exception as error:  # of PyYAML's constructors, random bytes raise nearly any
+        return error
+
+
+def _is_study(asked: Any) -> bool:
+    if not isinstance(asked, dict) or not asked.get("study_id"):
+        return False
+    texts = all(isinstance(asked.get(key), str | None) for key in _TEXTS)
+    lists = all(isinstance(asked.get(key), list | None) for key in ("directions", "fixed", "argv"))
+    maps = all(isinstance(asked.get(key), dict | None) for key in ("space", "tracking", "sampler"))
+    return texts and lists and maps and isinstance(asked.get("created"), float | int | None)

@@ -25,6 +25,7 @@ from sweeper.study.compose import Composer
 from sweeper.study.launchers import Slots
 from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.loop import Loop, SweepStopped
+from sweeper.study.mend import mend_files
 from sweeper.study.provenance import Provenance, command_line
 from sweeper.study.recipe import mind_checks
 from sweeper.study.search.ask import method
@@ -232,6 +233,7 @@ class Sweep:
         if folder.exists:
             recorded = folder.read()
             folder.check_same(asked, recorded)
+            mend_files(folder)
             folder.begin()
             return recorded
         Provenance.here().write_diff(folder.path / "study.diff")

@@ -71,17 +71,20 @@ class Asker:
         repeated = set(self.repeats.values())
         failed = [t for t in trials if t.state == TrialState.FAIL and t.number not in repeated]
         for trial in failed:
-            self.study.add_trial(
-                optuna.trial.create_trial(
-                    state=TrialState.RUNNING,
-                    params=trial.params,
-                    distributions=trial.distributions,
-                    user_attrs={RETRIES: trial.number},
-                )
-            )
-            self.repeats[self.study.get_trials(deepcopy=False)[-1].number] = trial.number
-            self._count += 1
+            self._add_repeat(trial)
         return len(failed)
+
+    def _add_repeat(self, trial: FrozenTrial) -> None:
+        self.study.add_trial(
+            optuna.trial.create_trial(
+                state=TrialState.RUNNING,
+                params=trial.params,
+                distributions=trial.distributions,
+                user_attrs={RETRIES: trial.number},
+            )
+        )
+        self.repeats[self.study.get_trials(deepcopy=False)[-1].number] = trial.number
+        self._count += 1
 
     def ask(self) -> Asked | None:
         """The next trial, RUNNING in Optuna's record; None when the space is exhausted."""
@@ -92,6 +95,10 @@ class Asker:
             return None
         if self._shared or self._extend is not None:
             return self._by_asking()
+        self._add(point)
+        return self._asked(self._count - 1, point)
+
+    def _add(self, point: Point) -> None:
         active = self.space.active(point)
         names = {self.space.name(active[k], point): (active[k].distribution, v) for k, v in point.items()}
         self.study.add_trial(  # one record instead of one a parameter, and no half-asked trial after a kill
@@ -102,7 +109,38 @@ class Asker:
             )
         )
         self._count += 1
-        return self._asked(self._count - 1, point)
+
+    def recall(self, submitted: Mapping[int, Submission]) -> None:
+        """Put the trials that were handed out, but that Optuna's record has lost, back into it, as RUNNING."""
+        if self._shared:
+            return
+        for number in range(self._count, max(submitted, default=-1) + 1):
+            line = submitted.get(number)
+            if line is not None and line.repeats is not None:
+                self._add_repeat(self.study.get_trials(deepcopy=False)[line.repeats])
+            elif self._planned is not None and self._extend is None:
+                point = self._point(number)
+                if point is None:
+                    return
+                self._add(point)
+            else:
+                if line is not None:
+                    self.study.enqueue_trial(self._named(line.params))
+                self._by_asking()
+
+    def _named(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """A ledger's parameters by their names in Optuna's record."""
+        names = dict(params)
+        drawn: Point = {}
+
+        def pick(p: Parameter) -> Value:
+            drawn[p.key] = value = names.pop(p.key, p.at(0.0))
+            named[self.space.name(p, drawn)] = value
+            return value  # type: ignore[no-any-return]
+
+        named: dict[str, Any] = {}
+        self.space.walk(pick)
+        return {**named, **names}
 
     def _repeat(self, number: int, submitted: Mapping[int, Submission]) -> Asked:
         """The parameters and overrides of the trial that this one repeats, as they were submitted."""

@@ -69,6 +69,8 @@ class Mirror:
             results = read_results(self.study.folder)
             self._bring_parent(study_run(self.study, ended, self.last_time, results, live=False), results)
         self._say_progress(now=not live)
+        if not live and (damage := self.trials.damage()):
+            self.say({"error": damage})
         return self.brought > before
 
     def _open(self, trial: Trial) -> None:

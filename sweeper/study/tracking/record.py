@@ -9,11 +9,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from sweeper.errors import ConfigError
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End, Tail, as_end, attempts, events_path, log_tail, read_end
-from sweeper.study.study_folder import END, LEDGER, RESULTS, STUDY, StudyFolder
+from sweeper.study.study_folder import (
+    COPY,
+    END,
+    LEDGER,
+    RESULTS,
+    STUDY,
+    StudyFolder,
+    as_submission,
+    read_yaml,
+)
 
 SETTLED = (COMPLETE, PRUNED, FAIL)  # INTERRUPTED and LOST may be attempted again
 
@@ -67,8 +74,8 @@ class Seen:
                     self.reached |= {key: max(self.reached.get(key, step), step) for key in event.get("values") or {}}
                 case "tags":
                     self.tags |= event.get("values") or {}
-                case "end" if self.end is None and "state" in event and "time" in event:
-                    self.end = as_end(event)
+                case "end":
+                    self.end = self.end or as_end(event)
             if self.count > self.relayed:
                 self.fresh.append(event)
 
@@ -83,6 +90,7 @@ class Trial:
     submitted: float
     attempt: int = 0  # the last one submitted
     relayed: dict[int, int] = field(default_factory=dict)
+    skipped: dict[int, int] = field(default_factory=dict)  # lines that can't be read, by attempt
     seen: dict[int, Seen] = field(default_factory=dict)
 
     def read(self) -> None:
@@ -93,6 +101,8 @@ class Trial:
                 self.seen[n] = Seen(Tail(events_path(self.folder, n)), self.relayed.get(n, 0))
             seen = self.seen[n]
             seen.take(seen.tail.read())
+            if seen.tail.skipped:
+                self.skipped[n] = seen.tail.skipped
             seen.end = seen.end or reaped
             if seen.end and seen.end.state == FAIL:
                 seen.log_tail = seen.log_tail or log_tail(self.folder, n)
@@ -121,15 +131,15 @@ def _state(seen: Seen) -> str | None:
 def read_study(folder: Path) -> Study | None:
     """The study in a folder, or the lone run; None where neither has begun (yet)."""
     folder = folder.absolute()
-    if not (folder / STUDY).exists():
+    if not StudyFolder(folder).exists:
         return _read_lone(folder)
     said = StudyFolder(folder).read()
     tracking = said.get("tracking") or {}
     return Study(
         id=said["study_id"],
-        name=said["name"],
-        app=said["app"],
-        project=Path(said["cwd"]),
+        name=said.get("name") or folder.name,
+        app=said.get("app") or "sweeper",
+        project=Path(said.get("cwd") or Path.cwd()),
         folder=folder,
         started=said.get("created") or 0.0,
         commit=said.get("commit"),
@@ -166,7 +176,7 @@ def require_study(folder: Path) -> Study:
             f"the folder must hold a study ({STUDY}) or a run (events.0.jsonl), got {str(folder)!r}; "
             "try multirun/<study name>"
         )
-    if study.lone and (study.folder.parent / STUDY).exists():
+    if study.lone and StudyFolder(study.folder.parent).exists:
         raise ConfigError(f"{str(folder)!r} is one trial of a study; sync the study: {str(folder.parent)!r}")
     return study
 
@@ -184,30 +194,48 @@ class Trials:
     def submitted(self) -> Iterator[Trial]:
         """Read what the ledger has gained; each trial that it newly names, or names again."""
         for line in self._ledger.read():
-            if not {"number", "attempt", "folder", "time"} <= line.keys():
+            submitted = as_submission(line)
+            if submitted is None:
                 continue
-            number = line["number"]
+            number = submitted.number
             if number not in self.known:
-                folder = self.study.folder / line["folder"]
-                self.known[number] = Trial(number, folder, line.get("params") or {}, line["time"])
+                folder = self.study.folder / submitted.folder
+                self.known[number] = Trial(number, folder, submitted.params, submitted.time)
             trial = self.known[number]
-            trial.attempt = max(trial.attempt, line["attempt"])
+            trial.attempt = max(trial.attempt, submitted.attempt)
             yield trial
+
+    def damage(self) -> str | None:
+        """What of the study's files can't be read, as far as they were; None if nothing."""
+        folder = self.study.folder
+        found = []
+        if (folder / COPY).exists() and isinstance(read_yaml(folder / STUDY, sealed=True), Exception):
+            found.append(f"{STUDY} (its copy serves)")
+        for name, content in ((RESULTS, read_results(folder)), (END, read_study_end(folder))):
+            if content is None and (folder / name).exists():
+                found.append(name)
+        lines = {LEDGER: self._ledger.skipped} if self._ledger.skipped else {}
+        for trial in self.known.values():
+            lines |= {
+                str(events_path(trial.folder, n).relative_to(folder)): count for n, count in trial.skipped.items()
+            }
+        found += [f"{name} ({count} line{'s' if count > 1 else ''})" for name, count in lines.items()]
+        if not found:
+            return None
+        more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+        return f"can't be read, kept as it is, the rest counts: {', '.join(found[:5])}{more}"
 
 
 def read_results(folder: Path) -> dict[str, Any] | None:
-    """What the study had found when its orchestrator last wrote it down."""
-    try:
-        found = yaml.load((folder / RESULTS).read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except (FileNotFoundError, yaml.YAMLError):
-        return None
-    return found if isinstance(found, dict) and "counts" in found else None
+    """What the study had found when its orchestrator last wrote it down; None if that can't be read."""
+    found = read_yaml(folder / RESULTS)
+    return found if isinstance(found, dict) and {"counts", "best_trials", "resume"} <= found.keys() else None
 
 
 def read_study_end(folder: Path) -> dict[str, Any] | None:
     """The orchestrator's word on how the study stopped: ``state``, ``reason``, ``time``."""
     try:
         end = json.loads((folder / END).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return end if isinstance(end, dict) and "state" in end and "time" in end else None
+    return end if isinstance(end, dict) and (end.get("state") == "RUNNING" or as_end(end)) else None

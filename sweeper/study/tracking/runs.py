@@ -110,8 +110,7 @@ def study_run(
     """The parent run; ``ended`` is the orchestrator's word on the end, where it had time to say one."""
     end: End | None = None
     if not live:
-        end = as_end(ended) if ended else End(INTERRUPTED, None, SILENT_END, last_time)
-        end = None if end.state == RUNNING else end  # detached: its jobs go on without it
+        end = as_end(ended) if ended else End(INTERRUPTED, None, SILENT_END, last_time)  # None: its jobs go on
     return Run(
         name=study.name,
         start_ms=_ms(study.started),

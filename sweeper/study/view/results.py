@@ -16,7 +16,7 @@ from sweeper.folder import COMPLETE, FAIL, PRUNED, End, attempts, read_attempt, 
 from sweeper.study.provenance import command_line, rerun_command
 from sweeper.study.search.ask import FOLDER, OVERRIDES, RETRIES, Asked
 from sweeper.study.search.samplers import pareto_or_best
-from sweeper.study.study_folder import RESULTS, StudyFolder
+from sweeper.study.study_folder import RESULTS, StudyFolder, seal
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
@@ -196,7 +196,7 @@ class Results:
             "resume": command_line(**self.resume),
         }
         text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
-        replace(self.folder.path / RESULTS, text)
+        replace(self.folder.path / RESULTS, seal(text))
         ended = time.monotonic()
         self._due, self._dirty = ended + max(WRITE_EVERY_S, WRITE_SHARE * (ended - began)), False
 

@@ -1,0 +1,163 @@
+"""Any file of a study torn or corrupted: it opens with what is intact, says what is not, and keeps that beside."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from sweeper.folder import append_line, read_line
+from tests.conftest import APPS, ROOT, Run, environment
+from tests.study.test_failures import SWEEP, study
+from tests.warm import Warm
+
+TRIALS = 6
+ASKED = (*SWEEP, "mode=flaky", "steps=2", "x=uniform(0,1)", "y=loguniform(1e-3,1)", f"hydra.sweeper.n_trials={TRIALS}")
+SAMPLERS = ("random", "tpe")  # drawn by number, and drawn from history
+FILES = (
+    *("study.yaml", "study.journal", "trials.jsonl", "optimization_results.yaml", "study.end.json", "study.lock"),
+    *("0/events.0.jsonl", "1/events.0.jsonl", f"{TRIALS - 1}/events.0.jsonl", "2/.hydra/config.yaml", ".study.yaml"),
+)
+
+
+class Whole(NamedTuple):
+    """Undamaged studies, one a sampler, and what runs commands on copies of them."""
+
+    folders: dict[str, Path]
+    do: Callable[..., Run]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, _warm: Warm) -> Whole:
+    def do(program: Path, *arguments: str, cwd: Path) -> Run:
+        files = tmp_path_factory.mktemp("output")
+        code = _warm.run([str(program), *arguments], cwd, environment(), files, 60)
+        return Run(code, (files / "out").read_text(), (files / "err").read_text(), cwd)
+
+    folders = {}
+    for sampler in SAMPLERS:
+        folders[sampler] = tmp_path_factory.mktemp(sampler) / "s"
+        done = do(APPS / "toy.py", *ASKED, f"hydra/sweeper/sampler={sampler}", cwd=folders[sampler].parent)
+        assert done.code == 1 and "not yet" in done.err, done  # some fail: that is in the record too
+    return Whole(folders, do)
+
+
+def told(folder: Path) -> list[tuple]:
+    """What Optuna knows of each trial, but for the times."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return [(t.number, t.state.name, t.params, t.values) for t in study(folder).trials]
+
+
+def cut(data: bytes, at: float, _: bytes) -> bytes:
+    return data[: int(at * len(data))]
+
+
+def flip(data: bytes, at: float, noise: bytes) -> bytes:
+    where = int(at * len(data))
+    return (
+        data[:where]
+        + bytes(b ^ (n or 1) for b, n in zip(data[where:], noise, strict=False))
+        + data[where + len(noise) :]
+    )
+
+
+def insert(data: bytes, at: float, noise: bytes) -> bytes:
+    where = int(at * len(data))
+    return data[:where] + noise + data[where:]
+
+
+def empty(data: bytes, at: float, noise: bytes) -> bytes:
+    return b""
+
+
+def zeros(data: bytes, at: float, noise: bytes) -> bytes:
+    """What a power cut leaves where a file's length was written, but not its last blocks."""
+    where = int(at * len(data))
+    return data[:where] + b"\0" * (len(data) - where)
+
+
+DAMAGE = (cut, flip, insert, empty, zeros)
+HOW = {
+    "sampler": st.sampled_from(SAMPLERS),
+    "name": st.sampled_from(FILES),
+    "damage": st.sampled_from(DAMAGE),
+    "at": st.floats(0, 0.999),
+    "noise": st.binary(min_size=1, max_size=40),
+}
+
+
+def damaged(whole: Whole, where: Path, sampler: str, names: list[str], damage, at: float, noise: bytes) -> None:
+    shutil.copytree(whole.folders[sampler], where / "s")
+    for name in names:
+        path = where / "s" / name
+        path.write_bytes(damage(path.read_bytes(), at, noise))
+
+
+def opens_whole(whole: Whole, where: Path, sampler: str, name: str) -> None:
+    folder = where / "s"
+    before = (folder / name).read_bytes()
+    status = whole.do(ROOT / "sweeper" / "__main__.py", "status", "s", cwd=where)
+    assert status.code == 0 and "Traceback" not in status.both, status
+    assert (folder / name).read_bytes() == before
+    done = whole.do(APPS / "toy.py", *ASKED, f"hydra/sweeper/sampler={sampler}", cwd=where)
+    assert done.code == 1 and "Traceback" not in done.both, done  # 1: some of its trials have failed
+    assert told(folder) == told(whole.folders[sampler]), done
+    assert not list(folder.glob("*/*.1.*")), "a trial ran again"
+    rewritten = {"optimization_results.yaml", "study.lock", "study.end.json", "2/.hydra/config.yaml"}
+    if name not in rewritten and before != (whole.folders[sampler] / name).read_bytes():
+        kept = [path.read_bytes() for path in (folder / name).parent.glob(f"{Path(name).name}*")]
+        head = before[: before.rfind(b"\n") + 1]
+        assert any(before in data or (head in data and name == "study.journal") for data in kept), done
+    again = whole.do(APPS / "toy.py", *ASKED, f"hydra/sweeper/sampler={sampler}", cwd=where)
+    assert "can't be read" not in again.err.replace("events.", ""), again
+    assert told(folder) == told(whole.folders[sampler])
+
+
+def fuzz(examples: int):
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=[Phase.generate],  # an example takes two seconds: none is made smaller
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+
+
+@given(**HOW)
+@fuzz(6)
+def test_one_file_damaged_at_random(whole, tmp_path_factory, sampler, name, damage, at, noise):
+    where = tmp_path_factory.mktemp("copy")
+    damaged(whole, where, sampler, [name], damage, at, noise)
+    opens_whole(whole, where, sampler, name)
+    shutil.rmtree(where)
+
+
+@pytest.mark.long
+@given(**HOW)
+@fuzz(60)
+def test_many_files_damaged_at_random(whole, tmp_path_factory, sampler, name, damage, at, noise):
+    where = tmp_path_factory.mktemp("copy")
+    damaged(whole, where, sampler, [name], damage, at, noise)
+    opens_whole(whole, where, sampler, name)
+    shutil.rmtree(where)
+
+
+@given(event=st.dictionaries(st.text(max_size=5), st.text(max_size=8), min_size=1), noise=st.binary(max_size=9))
+def test_a_line_is_read_as_it_was_written_or_not_at_all(tmp_path_factory, event, noise):
+    path = tmp_path_factory.mktemp("line") / "events.0.jsonl"
+    with open(path, "wb") as file:
+        append_line(file.fileno(), event)
+    line = path.read_bytes()[:-1]
+    event.pop("crc", None)
+    assert read_line(line) == event == read_line(b"\0" * 3 + line)
+    for where in range(0, len(line) - 1, 3):
+        torn = flip(line, where / len(line), noise)
+        assert torn == line or read_line(torn) in (None, event) or b',"crc":"' not in torn
