@@ -31,6 +31,7 @@ from sweeper.study.study_folder import (
     Submission,
     as_submission,
     read_yaml,
+    seal,
 )
 from sweeper.study.tracking.record import read_results, read_study_end
 from sweeper.study.view.terminal import say
@@ -41,12 +42,7 @@ FINAL = (COMPLETE, PRUNED, FAIL)
 def mend_files(folder: StudyFolder) -> None:
     """Put aside what can't be read, and put back what was kept twice; the folder is claimed."""
     path = folder.path
-    asked = folder.read()
-    for name, other in ((STUDY, COPY), (COPY, STUDY)):
-        if read_yaml(path / name, sealed=True) != asked and (path / other).exists():
-            if (path / name).exists():
-                _said_aside(folder, name, f"{other} has the same")
-            record.replace(path / name, (path / other).read_text(encoding="utf-8"))
+    _keep_twice(folder)
     for name, found in ((RESULTS, read_results(path)), (END, read_study_end(path))):
         if found is None and (path / name).exists():
             _said_aside(folder, name, "it is written anew")
@@ -57,6 +53,16 @@ def mend_files(folder: StudyFolder) -> None:
         aside = folder.set_aside(LEDGER)
         say(f"{LEDGER} has {ledger.skipped + torn} line(s) that can't be read: kept as {aside}, the others count")
         _rewrite(path / LEDGER, lines)
+
+
+def _keep_twice(folder: StudyFolder) -> None:
+    path, asked = folder.path, folder.read()
+    whole = [name for name in (STUDY, COPY) if read_yaml(path / name, sealed=True) == asked]
+    text = (path / (whole or [STUDY])[0]).read_text(encoding="utf-8")
+    for name in {STUDY, COPY} - set(whole):
+        if (path / name).exists() and (whole or name == COPY):
+            _said_aside(folder, name, f"{(whole or [STUDY])[0]} has the same")
+        record.replace(path / name, text if whole else seal(text))  # it was written before files had checksums
 
 
 def trim_journal(folder: StudyFolder) -> None:

@@ -62,6 +62,9 @@ def _open(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, 
         storage: Any = _given(settings.storage)
         if folder is not None:
             storage = optuna.storages.JournalStorage(JournalFileBackend(path, lock_obj=_LockedByFolder()))
+            names = [known.study_name for known in storage.get_all_studies()]
+            if names and name not in names:  # the folder was renamed, or is a copy
+                name = names[-1]
         study = optuna.create_study(
             storage=storage,
             study_name=name,

@@ -1,4 +1,4 @@
-"""The checkpoint: written beside and renamed, refused for another config, set aside when torn."""
+"""The checkpoint: written beside and renamed, refused for another config, set aside when torn or corrupted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sweeper.folder import checkpoint_path
 
 log = logging.getLogger(__name__)
 
-TORN = (RuntimeError, ValueError, TypeError, KeyError, EOFError, pickle.UnpicklingError)
+TORN = (RuntimeError, ValueError, TypeError, LookupError, EOFError, pickle.UnpicklingError)
 
 
 class Checkpoint:
@@ -48,13 +48,12 @@ class Checkpoint:
         return None
 
     def _read(self, path: Path, device: torch.device) -> dict[str, Any] | None:
-        with open(path, "rb") as file:
-            whole = zipfile.is_zipfile(file)
         try:
-            if not whole:
-                raise EOFError("no end of file mark")
+            _require_whole(path)
             held = torch.load(path, map_location=device, weights_only=True)
             state, config = dict(held["state"]), dict(held["config"])
+        except torch.OutOfMemoryError:
+            raise
         except TORN as error:
             aside = _set_aside(path)
             reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -80,6 +79,19 @@ class Checkpoint:
         finally:
             beside.unlink(missing_ok=True)
         self._written = time.monotonic()
+
+
+def _require_whole(path: Path) -> None:
+    """ValueError unless all is as it was written; torch itself reads past the checksums that it writes."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            broken = file.testzip() or next((i.filename for i in file.infolist() if i.external_attr), None)
+    except PermissionError:
+        raise
+    except Exception as error:  # random bytes raise nearly any
+        raise ValueError(str(error)) from error
+    if broken:
+        raise ValueError(f"{broken} is corrupted")
 
 
 def _set_aside(path: Path) -> Path:

@@ -2,9 +2,12 @@ import logging
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sweeper.errors import ConfigError
 from sweeper.trial.checkpoint import Checkpoint
+from tests.study.test_damage import DAMAGE
 
 CPU = torch.device("cpu")
 CONFIG = {"optimizer.lr": 0.1, "seed": 0}
@@ -76,3 +79,16 @@ def test_a_torn_checkpoint_leaves_the_earlier_one(tmp_path):
     Checkpoint(tmp_path, every_s=30, config=CONFIG).save({"epoch": 3}, now=True)
     (tmp_path / "checkpoint.1.pt").write_bytes(b"PK torn")
     assert Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=1).load(CPU) == {"epoch": 3}
+
+
+@given(damage=st.sampled_from(DAMAGE), at=st.floats(0, 0.999), noise=st.binary(min_size=1, max_size=9))
+@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_damaged_one_is_what_was_written_or_nothing(tmp_path_factory, damage, at, noise):
+    checkpoint = Checkpoint(tmp_path_factory.mktemp("c"), every_s=30, config=CONFIG)
+    checkpoint.save({"weights": torch.arange(300), "epoch": 2}, now=True)
+    checkpoint.path.write_bytes(damaged := damage(checkpoint.path.read_bytes(), at, noise))
+    state = checkpoint.load(CPU)
+    if state is None:
+        assert (checkpoint.path.parent / "checkpoint.pt.torn.0").read_bytes() == damaged
+    else:
+        assert state["epoch"] == 2 and torch.equal(state["weights"], torch.arange(300))
