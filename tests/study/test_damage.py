@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_one_file_damaged_at_random(whole, tmp_path_factory, sampler, name, dama
 
 @pytest.mark.long
 @given(**HOW)
-@fuzz(60)
+@fuzz(20)
 def test_many_files_damaged_at_random(whole, tmp_path_factory, sampler, name, damage, at, noise):
     where = tmp_path_factory.mktemp("copy")
     damaged(whole, where, sampler, [name], damage, at, noise)
@@ -161,3 +162,18 @@ def test_a_line_is_read_as_it_was_written_or_not_at_all(tmp_path_factory, event,
     for where in range(0, len(line) - 1, 3):
         torn = flip(line, where / len(line), noise)
         assert torn == line or read_line(torn) in (None, event) or b',"crc":"' not in torn
+
+
+def test_a_study_recorded_without_checksums_goes_on_whatever_its_folder_is_called_now(whole, tmp_path):
+    shutil.copytree(whole.folders["random"], tmp_path / "s2")
+    (tmp_path / "s2" / ".study.yaml").unlink()
+    for path in [*tmp_path.glob("s2/*.yaml"), *tmp_path.glob("s2/**/*.jsonl")]:
+        data = re.sub(rb"# checksum.*\n", b"", re.sub(rb',"crc":"\w+"', b"", path.read_bytes()))
+        path.write_bytes(data)
+    for _ in range(2):
+        done = whole.do(
+            APPS / "toy.py", *ASKED[:-1], f"hydra.sweeper.n_trials={TRIALS}", "hydra.sweep.dir=s2", cwd=tmp_path
+        )
+        assert done.code == 1 and "can't be read" not in done.err and "corrupt" not in done.err, done
+        assert told(tmp_path / "s2") == told(whole.folders["random"])
+    assert not list(tmp_path.glob("s2/*/*.1.*")), "a trial ran again"
