@@ -207,7 +207,8 @@ class Loop:
         end = counted_end(path)
         if end is None:
             return False
-        self.folder.log_submission(asked.number, attempt, name, asked.params, overrides)
+        repeats = self.asker.repeats.get(asked.number)
+        self.folder.log_submission(asked.number, attempt, name, asked.params, overrides, repeats)
         self._tell(asked.number, end, asked, 0.0, path, None)
         return True
 
