@@ -132,6 +132,27 @@ def test_a_single_run_is_tracked_and_resumes(run, tmp_path, store):
     assert len(store().get_metric_history(single.info.run_id, "val_loss")) == 3
 
 
+def test_verdicts_are_tags_metrics_and_files_of_their_run(run, tmp_path, store):
+    done = run(TRAIN, "stage=inspect", "data=wine", "hydra.run.dir=inspect")
+    assert done.code == 0, done
+    done = run(TRAIN, "stage=check", "model=linear", "data=wine", "optimizer.lr=1e-7", "hydra.run.dir=check")
+    assert done.code == 1 and "FAIL learning_rate" in done.out, done
+    runs, _ = runs_of(store())
+    checked, inspected = ([r for r in runs if name in r.data.tags] for name in ("check", "inspect"))
+    assert [r.info.status for r in checked + inspected] == ["FAILED", "FINISHED"]
+    tags, metrics = checked[0].data.tags, checked[0].data.metrics
+    assert tags["check"] == "fail: learning_rate" and tags["check.labels_aligned"].startswith("pass: a simple model")
+    assert metrics["check.learning_rate"] == 0 and metrics["check.labels_aligned"] == 1 and metrics["check.failed"] == 1
+    assert metrics["check.learning_rate.update_ratio"] < 1e-5
+    files = {f.path for f in store().list_artifacts(checked[0].info.run_id)}
+    assert {"check.html", "check.json"} <= files
+    said = inspected[0].data.tags
+    assert said["inspect.no_exact_duplicates"].startswith("pass: 0 examples")
+    assert inspected[0].data.metrics["inspect.no_exact_duplicates.examples"] == 0
+    files = {f.path for f in store().list_artifacts(inspected[0].info.run_id)}
+    assert {"inspect.html", "inspect.json", "examples.parquet"} <= files
+
+
 def test_mlflow_environment_is_honoured(run, tmp_path):
     from mlflow.tracking import MlflowClient
 

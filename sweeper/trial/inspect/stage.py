@@ -18,16 +18,18 @@ from omegaconf import DictConfig
 from sweeper.errors import ConfigError
 from sweeper.folder import replace
 from sweeper.trial.data import read
+from sweeper.trial.data.cache import cache_folder
 from sweeper.trial.data.examples import Array
 from sweeper.trial.data.exclude import write_list
 from sweeper.trial.inspect.inspected import Inspected, inspect_examples
+from sweeper.trial.inspect.kept import kept
 from sweeper.trial.inspect.removable import removable
 from sweeper.trial.inspect.run_losses import run_losses
 from sweeper.trial.inspect.sections import STYLE, script, sections
 from sweeper.trial.inspect.verdicts import verdicts
 from sweeper.trial.inspect.where import order, where
 from sweeper.trial.page import page
-from sweeper.trial.report import artifact, report
+from sweeper.trial.report import artifact, report, tag
 from sweeper.trial.train import trial_folder
 from sweeper.trial.verdict import Report
 from sweeper.trial.verdict_lines import lines
@@ -52,7 +54,8 @@ def inspect(cfg: DictConfig, *, rows: int, page_rows: int) -> float:
     asked = cfg.inspect
     folder = trial_folder()
     examples, parts = read(cfg.data)
-    found = inspect_examples(examples, parts, _note())
+    measure = lambda: inspect_examples(examples, parts, _note())  # noqa: E731
+    found = kept(cache_folder(cfg.data.get("cache")), examples, parts, measure)
     if asked.run is not None:
         loss, prediction = run_losses(asked.run, cfg.data, examples, parts)
         found = change_fields(found, loss=loss, prediction=prediction)
@@ -100,8 +103,14 @@ def _write(folder: Path, found: Inspected, table: dict[str, Array], rows: Array,
     replace(folder / VERDICTS, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     numbers = {f"inspect.{v.check}.{name}": value for v in result.verdicts for name, value in v.measured.items()}
     report(step=0, **{"inspect.findings": float(len(result.failures)), **numbers})
+    tag(inspect=_words(result), **{f"inspect.{v.check}": f"{v.state}: {v.reason}" for v in result.verdicts})
     for name in (PAGE, EXAMPLES, VERDICTS):
         artifact(folder / name)
+
+
+def _words(result: Report) -> str:
+    names = ", ".join(verdict.check for verdict in result.failures)
+    return f"{len(result.failures)} findings: {names}" if names else "no findings"
 
 
 def write_table(path: Path, table: Mapping[str, Array]) -> None:
