@@ -143,7 +143,7 @@ def test_one_file_damaged_at_random(whole, tmp_path_factory, sampler, name, dama
 
 @pytest.mark.long
 @given(**HOW)
-@fuzz(20)
+@fuzz(10)
 def test_many_files_damaged_at_random(whole, tmp_path_factory, sampler, name, damage, at, noise):
     where = tmp_path_factory.mktemp("copy")
     damaged(whole, where, sampler, [name], damage, at, noise)
