@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 from collections.abc import Iterable
 
 from hydra.errors import CompactHydraException
@@ -19,3 +20,11 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """The known name closest to ``word`` as `` (did you mean 'x'?)``, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def require(what: str, *packages: str) -> None:
+    """ConfigError with the install line unless each package that ``what`` needs is installed; imports none."""
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        names = " ".join(missing)
+        raise ConfigError(f"{what} needs {' and '.join(missing)}, not installed here; pip install {names}")

@@ -96,7 +96,7 @@ def _fabric(device: torch.device, world: int) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"a trial of {world} processes needs lightning-fabric, which can't be imported ({error}); "
-            "pip install 'sweeper[parallel]'"
+            "pip install lightning-fabric"
         ) from error
 
     class Environment(TorchElasticEnvironment):

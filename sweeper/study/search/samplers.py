@@ -13,7 +13,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from sweeper.errors import ConfigError, nearest
+from sweeper.errors import ConfigError, nearest, require
 from sweeper.study.search.draws import Draws, Grid, Plan, random_unit, sobol_unit
 from sweeper.study.search.parameter import Parameter
 from sweeper.study.search.space import Point, SearchSpace
@@ -28,6 +28,7 @@ ADAPTIVE = {
 }
 _NAMES = {**PLANNED, **ADAPTIVE}
 _ALSO = {"MOTPESampler": "TPESampler"}
+_NEEDS = {"QMCSampler": ("scipy",), "CmaEsSampler": ("cmaes",), "GPSampler": ("scipy", "torch")}  # optuna imports late
 
 # what hydra-optuna-sweeper's own option files set and Optuna 5 has removed or deprecated:
 # its old defaults are dropped, any other value is an error rather than silence
@@ -122,6 +123,7 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, exte
         if type(sampler) is not optuna.samplers.RandomSampler:
             return sampler  # type: ignore[no-any-return]
         keys = {}
+    require(f"hydra.sweeper.sampler={name}", *_NEEDS.get(name, ()))
     keys = _checked(name, keys)
     own_seed = keys.pop("seed", None)
     seed = seed if own_seed is None else int(own_seed)
@@ -160,11 +162,6 @@ def _optuna_sampler(name: str, target: str | None, keys: dict[str, Any], seed: i
         keys[key] = instantiate(value) if isinstance(value, Mapping) and "_target_" in value else value
     try:
         return cls(**keys)  # type: ignore[no-any-return]
-    except (ImportError, ModuleNotFoundError) as error:
-        raise ConfigError(
-            f"hydra.sweeper.sampler={name} needs a package that is not installed: {error}; "
-            "pip install cmaes scipy torch"
-        ) from error
     except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.sweeper.sampler ({name}) refuses its keys {keys}: {error}") from error
 

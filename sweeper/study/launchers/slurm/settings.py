@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from sweeper.errors import ConfigError, nearest
+from sweeper.errors import ConfigError, nearest, require
 
 _COUNTS = (
     "timeout_min", "cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "tasks_per_node", "nodes",
@@ -110,6 +110,7 @@ def read_slurm_settings(keys: Mapping[str, Any]) -> SlurmSettings:
     """The launcher's keys as Hydra gives them; ConfigError for one that does not exist."""
     from omegaconf import OmegaConf
 
+    require("hydra/launcher=slurm", "submitit")
     known = [f.name for f in fields(SlurmSettings)]
     raw: dict[str, Any] = {
         k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in keys.items()
