@@ -28,6 +28,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweeper.masked import masked
+
 COMPLETE = "COMPLETE"
 PRUNED = "PRUNED"
 FAIL = "FAIL"
@@ -260,7 +262,7 @@ def log_tail(folder: Path, attempt: int, *, lines: int = 20, bytes_: int = 4096)
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return masked("\n".join(text.splitlines()[-lines:]))
 
 
 class Attempt:

@@ -14,7 +14,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from sweeper import folder as record
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, nearest
 from sweeper.folder import End, Tail, counted_end
 from sweeper.masked import masked_in
 from sweeper.study.again import RETRY, order
@@ -85,6 +85,7 @@ class Loop:
         self._running: dict[int, _Running] = {}
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
+        self._monitor_checked = False
         self._folders = {s.folder: s.number for s in folder.submissions().values()}  # and whose each is
 
     def run(self, *, once: bool = False) -> None:
@@ -245,6 +246,7 @@ class Loop:
     def _tell(self, number: int, end: End, asked: Asked, seconds: float, path: Path, log_tail: str | None) -> None:
         match end.state:
             case record.COMPLETE:
+                self._check_monitor(number, path)
                 self.study.tell(number, end.values)
             case record.PRUNED:
                 self.study.tell(number, state=TrialState.PRUNED)
@@ -301,6 +303,22 @@ class Loop:
                 f"{', '.join(values)}; try hydra.sweeper.monitor={next(iter(values))}"
             )
         return values.get(name)
+
+    def _check_monitor(self, number: int, path: Path) -> None:
+        """Say, at the first trial that completes, that the pruner watches what is not reported."""
+        if self._monitor_checked or self.settings.pruner is None:
+            return
+        self._monitor_checked = True
+        names = {name for n in record.attempts(path) for event in _metrics(path, n) for name in event["values"]}
+        monitor = self.settings.monitor
+        if not names:
+            say(f"nothing is pruned: trial {number:04d} reported nothing; call sweeper.report(step=…, …) in the app")
+        elif monitor is not None and monitor not in names:
+            known = ", ".join(sorted(names))
+            say(
+                "nothing is pruned: hydra.sweeper.monitor must name a metric that trials report, got "
+                f"{monitor}{nearest(monitor, names)}; trial {number:04d} reported {known}"
+            )
 
     def stop(self) -> None:
         """Stop what still runs; it stays RUNNING in Optuna and is attempted again on resumption."""

@@ -18,8 +18,8 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path, rank_failed
-from sweeper.masked import masked_in
+from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path, rank_failed, replace
+from sweeper.masked import masked, masked_in
 from sweeper.space_node import is_space
 from sweeper.trial.silent import Silent
 
@@ -140,6 +140,7 @@ class Recorded:
         global _current
         hydra_cfg = HydraConfig.get()
         attempt = self._open(Path(hydra_cfg.runtime.output_dir))
+        _mask_config(hydra_cfg)
         outer, _current = _current, attempt
         try:
             attempt.start(**_start_fields(cfg), **self.facts)
@@ -168,6 +169,16 @@ class Recorded:
             assert self.attempt is not None
             return Silent(folder, self.attempt, rank)
         return Attempt(folder, self.attempt)
+
+
+def _mask_config(hydra_cfg: Any) -> None:
+    """Take the passwords of addresses out of what Hydra's own launchers have written of the config."""
+    if hydra_cfg.output_subdir is None:
+        return
+    for path in Path(hydra_cfg.runtime.output_dir, hydra_cfg.output_subdir).glob("*.yaml"):
+        text = path.read_text(encoding="utf-8")
+        if masked(text) != text:
+            replace(path, masked(text))
 
 
 def _another_failed(attempt: Attempt, reason: str) -> bool:
@@ -199,7 +210,7 @@ def describe(error: BaseException) -> tuple[str, str]:
         return INTERRUPTED, f"interrupted, and ended with {type(error).__name__}"
     if isinstance(error, SystemExit):
         return FAIL, f"called sys.exit({error.code!r})"
-    message = " ".join(str(error).split())[:500]
+    message = masked(" ".join(str(error).split()))[:500]
     name = type(error).__name__
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in message:
         return FAIL, f"out of memory: {name}: {message}" if message else f"out of memory: {name}"

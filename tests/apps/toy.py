@@ -37,6 +37,8 @@ def main(cfg):
     match cfg.mode:
         case "diverge":
             return math.nan
+        case "address":
+            raise ConnectionError(f"can't reach {cfg.mine}")
         case "raise":
             raise RuntimeError("the weights exploded")
         case "exit":

@@ -106,3 +106,21 @@ def test_no_trials_outlive_a_killed_orchestrator(tmp_path, method):
     while processes_with(str(tmp_path)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes_with(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "steps, monitor, said",
+    [
+        (2, "val_loss", "must name a metric that trials report, got val_loss (did you mean 'loss'?); trial 0000"),
+        (0, "loss", "trial 0000 reported nothing; call sweeper.report"),
+        (2, "loss", ""),
+    ],
+)
+def test_a_pruner_that_watches_nothing_is_said_once(run, steps, monitor, said):
+    done = run(
+        "toy.py", *SWEEP, "x=0.1,0.2,0.3", f"steps={steps}", "hydra/sweeper/sampler=grid",
+        "hydra.sweeper.pruner={_target_:optuna.pruners.MedianPruner}", f"hydra.sweeper.monitor={monitor}",
+        "hydra.sweeper.n_jobs=1",
+    )  # fmt: skip
+    assert done.code == 0, done
+    assert done.both.count("nothing is pruned") == bool(said) and said in done.both, done

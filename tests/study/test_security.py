@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sweeper.masked import masked
-from sweeper.study.tracking.page import escaped
+from sweeper.study.tracking.runs import escaped
 from tests.conftest import APPS
 from tests.study.test_failures import SWEEP, results
 
@@ -47,6 +47,19 @@ def test_no_file_holds_a_password(quick, tmp_path):
     assert len(files) > 10 and [path for path in files if SECRET.encode() in path.read_bytes()] == []
     again = quick(APPS.parent.parent / "sweeper" / "__main__.py", "retry", "s")
     assert again.code == 2 and "password" in again.err and "***" in again.err, again
+
+
+def test_hydras_own_launcher_leaves_no_password_and_a_reason_has_none(quick, tmp_path):
+    address = f"http://me:{SECRET}@127.0.0.1:9"
+    done = quick(
+        *("toy.py", *SWEEP, "hydra/launcher=basic", f"+mine='{address}'", "mode=address", "x=0.1"),
+        *("hydra.sweeper.n_trials=1",),
+    )
+    assert done.code == 1, done
+    (failed,) = results(tmp_path / "s")["failed_trials"]
+    assert failed["reason"] == "ConnectionError: can't reach http://me:***@127.0.0.1:9"
+    written = [path for path in tmp_path.rglob("*.yaml") if SECRET in path.read_text()]
+    assert written == [] and list(tmp_path.rglob(".hydra/config.yaml"))
 
 
 @pytest.mark.parametrize("value", ["'../../../up'", "'/abs'", "'a/../../../b'"])

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sweeper.study.tracking.record import Study
-from sweeper.study.tracking.runs import PARENT, STATE, mlflow_key, objective_keys, short_keys, short_value
+from sweeper.study.tracking.runs import PARENT, STATE, escaped, mlflow_key, objective_keys, short_keys, short_value
 
 METRIC_COLUMNS = 6
 TAG_CHARS = 5000  # MLflow's limit
@@ -100,11 +100,6 @@ def _table(study: Study, best: list[Mapping[str, Any]], experiment_id: str, runs
         cells = map(escaped, map(short_value, [*found, *measured, *drawn]))
         rows.append([f"[{name}]({run_link(experiment_id, run)})" if run else name, *cells])
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
-
-
-def escaped(text: str) -> str:
-    """A person's text inside Markdown: shown as it is, neither markup nor a link."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "\\[").replace("`", "\\`")
 
 
 def _code(text: str) -> str:

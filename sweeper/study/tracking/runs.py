@@ -250,7 +250,12 @@ def _failure(end: End | None, log_tail: str) -> dict[str, str]:
     if end is None or end.state != FAIL:
         return {}
     log = "\n".join(f"    {line}" for line in log_tail.splitlines())
-    return {NOTE: f"**{end.state}** {end.reason or ''}\n\n{log}".strip()[:TAG_CHARS]}
+    return {NOTE: f"**{end.state}** {escaped(end.reason or '')}\n\n{log}".strip()[:TAG_CHARS]}
+
+
+def escaped(text: str) -> str:
+    """A person's text inside Markdown: shown as it is, neither markup nor a link."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("[", "\\[").replace("`", "\\`")
 
 
 def _present(tags: Mapping[str, Any]) -> dict[str, str]:

@@ -128,6 +128,13 @@ def test_the_end_is_told_as_it_was(state: str, status: str) -> None:
     assert run.tags["mlflow.parentRunId"] == "parent"
 
 
+def test_a_reason_is_text_in_the_description() -> None:
+    failed = trial_of([start(10.0), end(12.0, "FAIL", reason="<img src=x> [a](http://b)")])
+    run = trial_run(STUDY, failed, None, live=True)
+    assert run is not None and run.tags["mlflow.note.content"] == "**FAIL** &lt;img src=x> \\[a](http://b)"
+    assert run.tags["sweeper.reason"] == "<img src=x> [a](http://b)"
+
+
 def test_a_later_attempt_reopens_the_run_and_its_config_stays_the_first() -> None:
     first = [start(10.0, config={"lr": 0.1}), end(12.0, "INTERRUPTED", reason="scancel")]
     again = [
