@@ -30,8 +30,8 @@ _NAMES = {**PLANNED, **ADAPTIVE}
 _ALSO = {"MOTPESampler": "TPESampler"}
 _NEEDS = {"QMCSampler": ("scipy",), "CmaEsSampler": ("cmaes",), "GPSampler": ("scipy", "torch")}  # optuna imports late
 
-# what hydra-optuna-sweeper's own option files set and Optuna 5 has removed or deprecated:
-# its old defaults are dropped, any other value is an error rather than silence
+# what hydra-optuna-sweeper's own option files set and Optuna 5 has removed or deprecated: its old defaults are
+# dropped; any other value goes to Optuna, which warns, or is an error where Optuna knows the key no more
 _REMOVED: dict[str, dict[str, Any]] = {
     "TPESampler": {
         "consider_prior": True,
@@ -40,7 +40,6 @@ _REMOVED: dict[str, dict[str, Any]] = {
         "consider_endpoints": False,
         "n_ehvi_candidates": 24,
         "warn_independent_sampling": True,
-        "multivariate": False,
     },
     "CmaEsSampler": {"restart_strategy": None, "inc_popsize": 2},
     "RandomSampler": {},
