@@ -36,7 +36,8 @@ FAIL = "FAIL"
 INTERRUPTED = "INTERRUPTED"  # stopped from outside, resumable: its number is attempted again
 LOST = "LOST"  # died without a word (signal, node): attempted again up to `retries`
 
-ENDS = (COMPLETE, PRUNED, FAIL, INTERRUPTED, LOST)
+SETTLED = (COMPLETE, PRUNED, FAIL)  # the others may be attempted again
+ENDS = (*SETTLED, INTERRUPTED, LOST)
 
 _CHECK = b',"crc":"'
 _ATTEMPT_FILE = re.compile(r"(?:events|end|output)\.(\d+)\.(?:jsonl|json|log)")
@@ -87,11 +88,16 @@ def claim(folder: Path) -> int:
             continue
 
 
-def replace(path: Path, text: str) -> None:
-    """Write ``text`` beside ``path`` and rename: a reader sees the old file or the new one, whole."""
+def replace(path: Path, content: str | bytes, *, private: bool = False) -> None:
+    """Write ``content`` beside ``path`` and rename: a reader sees the old file or the new one, whole.
+
+    ``private`` is for its owner alone: a command line may hold a password.
+    """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8")
+        mode = 0o600 if private else 0o666
+        with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -248,7 +254,7 @@ def counted_end(folder: Path, *, since: int = 0) -> End | None:
         if attempt < since:
             continue
         end = read_attempt(folder, attempt).end
-        if end is not None and end.state in (COMPLETE, PRUNED, FAIL):
+        if end is not None and end.state in SETTLED:
             return end
     return None
 

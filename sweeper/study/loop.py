@@ -187,31 +187,26 @@ class Loop:
             )
         attempt = max(record.attempts(path), default=-1) + 1
         told = masked_in(asked.overrides)
-        if attempt and self._has_ended(asked, name, told):
+        ended = self._ended(path, told) if attempt else None
+        repeats = self.asker.repeats.get(asked.number)
+        last = attempt if ended is None else attempt - 1
+        self.folder.log_submission(asked.number, last, name, asked.params, told, repeats)
+        if ended is not None:
+            self._tell(asked.number, ended, asked, 0.0, path, None)
             return
-        self.folder.log_submission(
-            asked.number, attempt, name, asked.params, told, self.asker.repeats.get(asked.number)
-        )
         self.asker.note_submission(asked.number, path, told)
         job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
         self._running[asked.number] = _Running(asked, job, lost)
         self.slots.submit(job)
 
-    def _has_ended(self, asked: Asked, name: str, overrides: list[str]) -> bool:
-        """Tell the end of a trial that is there although ledger and journal have forgotten it, as after a power cut."""
-        path = self.folder.trial_folder(name)
+    def _ended(self, path: Path, overrides: list[str]) -> End | None:
+        """The end of a trial that is there although ledger and journal have forgotten it, as after a power cut."""
         created = self.results.asked.get("created", 0.0)
         for attempt in record.attempts(path):
             found = record.read_attempt(path, attempt)
             if found.start.get("overrides") != overrides or found.start["time"] < created:
-                return False
-        end = counted_end(path)
-        if end is None:
-            return False
-        repeats = self.asker.repeats.get(asked.number)
-        self.folder.log_submission(asked.number, attempt, name, asked.params, overrides, repeats)
-        self._tell(asked.number, end, asked, 0.0, path, None)
-        return True
+                return None
+        return counted_end(path)
 
     def _conclude(self, exit_: Exit, *, stopping: bool = False) -> None:
         running = self._running.pop(exit_.number)

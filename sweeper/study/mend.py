@@ -16,7 +16,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper import folder as record
-from sweeper.folder import COMPLETE, FAIL, PRUNED, End, Tail
+from sweeper.folder import SETTLED, End, Tail
 from sweeper.study.search.parameter import Parameter, Value
 from sweeper.study.search.samplers import PlannedSampler
 from sweeper.study.search.space import Point, SearchSpace
@@ -35,8 +35,6 @@ from sweeper.study.study_folder import (
 )
 from sweeper.study.tracking.record import read_results, read_study_end
 from sweeper.study.view.terminal import say
-
-FINAL = (COMPLETE, PRUNED, FAIL)
 
 
 def mend_files(folder: StudyFolder) -> None:
@@ -92,11 +90,11 @@ def contradiction(study: Study, folder: StudyFolder) -> str | None:
         for name, value in trial.params.items():
             if submitted.params.get(name.partition(" (")[0], value) != value:
                 return f"it has {name}={value} for trial {trial.number}"
-        if trial.state.name not in FINAL:
+        if trial.state.name not in SETTLED:
             continue
         path = folder.trial_folder(submitted.folder)
         attempts = record.attempts(path)
-        ends = [end for n in attempts if (end := record.last_word(path, n)) and end.state in FINAL]
+        ends = [end for n in attempts if (end := record.last_word(path, n)) and end.state in SETTLED]
         if not ends and attempts:
             lost += 1
             _put_back(path, attempts[-1], trial)

@@ -140,7 +140,8 @@ class Recorded:
         global _current
         hydra_cfg = HydraConfig.get()
         attempt = self._open(Path(hydra_cfg.runtime.output_dir))
-        _mask_config(hydra_cfg)
+        if self.attempt is None:  # launchers of ours number attempts, and have masked what they wrote
+            _mask_config(hydra_cfg)
         outer, _current = _current, attempt
         try:
             attempt.start(**_start_fields(cfg), **self.facts)

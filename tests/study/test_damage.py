@@ -93,13 +93,6 @@ HOW = {
 }
 
 
-def damaged(whole: Whole, where: Path, sampler: str, names: list[str], damage, at: float, noise: bytes) -> None:
-    shutil.copytree(whole.folders[sampler], where / "s")
-    for name in names:
-        path = where / "s" / name
-        path.write_bytes(damage(path.read_bytes(), at, noise))
-
-
 def opens_whole(whole: Whole, where: Path, sampler: str, name: str) -> None:
     folder = where / "s"
     before = (folder / name).read_bytes()
@@ -132,23 +125,25 @@ def fuzz(examples: int):
     )
 
 
-@given(**HOW)
-@fuzz(6)
-def test_one_file_damaged_at_random(whole, tmp_path_factory, sampler, name, damage, at, noise):
-    where = tmp_path_factory.mktemp("copy")
-    damaged(whole, where, sampler, [name], damage, at, noise)
+def opens_damaged(whole: Whole, where: Path, sampler: str, name: str, damage, at: float, noise: bytes) -> None:
+    shutil.copytree(whole.folders[sampler], where / "s")
+    path = where / "s" / name
+    path.write_bytes(damage(path.read_bytes(), at, noise))
     opens_whole(whole, where, sampler, name)
     shutil.rmtree(where)
+
+
+@given(**HOW)
+@fuzz(6)
+def test_one_file_damaged_at_random(whole, tmp_path_factory, **how):
+    opens_damaged(whole, tmp_path_factory.mktemp("copy"), **how)
 
 
 @pytest.mark.long
 @given(**HOW)
 @fuzz(10)
-def test_many_files_damaged_at_random(whole, tmp_path_factory, sampler, name, damage, at, noise):
-    where = tmp_path_factory.mktemp("copy")
-    damaged(whole, where, sampler, [name], damage, at, noise)
-    opens_whole(whole, where, sampler, name)
-    shutil.rmtree(where)
+def test_more_files_damaged_at_random(whole, tmp_path_factory, **how):
+    opens_damaged(whole, tmp_path_factory.mktemp("copy"), **how)
 
 
 @given(event=st.dictionaries(st.text(max_size=5), st.text(max_size=8), min_size=1), noise=st.binary(max_size=9))

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
+from sweeper.folder import SETTLED
 from sweeper.masked import HIDDEN, masked
 from sweeper.study.settings import check_uri
-from sweeper.study.tracking.record import SETTLED, Study, Trial
+from sweeper.study.tracking.record import Study, Trial
 from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, Run, read_cursor
 
 PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all

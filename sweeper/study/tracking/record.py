@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
-from sweeper.folder import COMPLETE, FAIL, PRUNED, End, Tail, as_end, attempts, events_path, log_tail, read_end
+from sweeper.folder import FAIL, SETTLED, End, Tail, as_end, attempts, events_path, log_tail, read_end
 from sweeper.study.study_folder import (
     COPY,
     END,
@@ -21,8 +21,6 @@ from sweeper.study.study_folder import (
     as_submission,
     read_yaml,
 )
-
-SETTLED = (COMPLETE, PRUNED, FAIL)  # INTERRUPTED and LOST may be attempted again
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,12 @@ class Subject:
         """The scalar loss on a batch."""
         return self.loss(self.forward(batch.inputs, training=training), batch.targets)
 
+    @property
+    def modal(self) -> bool:
+        """True where a layer of the model does otherwise in training than in evaluation mode."""
+        kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+        return any(isinstance(module, kinds) for module in self.model.modules())
+
     @cached_property
     def first_outputs(self) -> Tensor:
         """Predictions on ``batch`` before anything was trained, in evaluation mode, with their graph."""

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeper.folder import Tail, append_line
+from sweeper.folder import Tail, append_line, replace
 from sweeper.study.launchers import Job
 
 SUBMISSIONS = "submissions.jsonl"
@@ -39,16 +39,8 @@ class Chunk:
         path = folder / f"{self.token}.json"
         told = asdict(self)
         told["jobs"] = [[{**asdict(job), "folder": str(job.folder)} for job in jobs] for jobs in self.jobs]
-        write_private(path, json.dumps(told).encode())
+        replace(path, json.dumps(told), private=True)
         return path
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """Whole or not at all, and for its owner alone: a command line may hold a password."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-    beside.rename(path)
 
 
 def read_chunk(path: Path) -> Chunk:

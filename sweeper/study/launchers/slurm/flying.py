@@ -39,7 +39,7 @@ def settled(trial: Trial) -> Exit | None:
         seen.fresh.clear()
     attempts = [(number, seen) for number, seen in trial.attempts() if number >= trial.attempt]
     for number, seen in attempts:
-        if seen.end is not None and seen.end.state in (record.COMPLETE, record.PRUNED, record.FAIL):
+        if seen.end is not None and seen.end.state in record.SETTLED:
             return Exit(trial.number, number)
     if attempts:
         end = attempts[-1][1].end

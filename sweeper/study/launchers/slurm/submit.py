@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sweeper import folder as record
 from sweeper.errors import ConfigError
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
-from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted, write_private
+from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted
 from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, max_array_size, run, submitted_id
 from sweeper.study.launchers.slurm.settings import SlurmSettings, sbatch_script
 
@@ -140,7 +141,7 @@ class Submitter:
         path = self.folder / f"command.{hashlib.sha256(data).hexdigest()[:12]}.pickle"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
-            write_private(path, data)
+            record.replace(path, data, private=True)
         return str(path)
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.evaluation.observe import observe
 from sweeper.trial.check.subject import OwnCodeFailed, Subject
 from sweeper.trial.verdict import Verdict
-
-MODAL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
 class EvalMode(Check):
@@ -32,7 +28,6 @@ class EvalMode(Check):
         words = f"{wrong} of {len(found.modes)} forward passes are in training mode" + (
             ", and weights or statistics change" if found.changed else ""
         )
-        modal = any(isinstance(m, MODAL) for m in subject.model.modules())
-        if not modal and not found.changed and wrong:
+        if not subject.modal and not found.changed and wrong:
             return self.passed(f"{words}; no layer differs", expected="none")
         return self.judged(wrong == 0 and not found.changed, words, expected="none", measured={"training": wrong})

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.evaluation.observe import observe
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
-
-MODAL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
 class ModeRestored(Check):
@@ -24,6 +20,6 @@ class ModeRestored(Check):
         """The model's mode after the evaluation, or in the training step after it."""
         found = observe(subject)
         words = "training mode is " + ("back" if found.restored else "not back") + " after an evaluation"
-        if not any(isinstance(m, MODAL) for m in subject.model.modules()):
+        if not subject.modal:
             return self.passed(f"{words}; no layer differs", expected="back")
         return self.judged(found.restored, words, expected="back")

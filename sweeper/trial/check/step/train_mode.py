@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import OwnCodeFailed, Subject
 from sweeper.trial.verdict import Verdict
-
-MODAL = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
 
 
 class TrainMode(Check):
@@ -23,7 +19,7 @@ class TrainMode(Check):
         """The model's mode at each forward pass of one step of yours."""
         if subject.step is None:
             raise NotApplicable("no training step was given")
-        if not any(isinstance(m, MODAL) for m in subject.model.modules()):
+        if not subject.modal:
             raise NotApplicable("no layer differs between the modes")
         modes: list[bool] = []
         handle = subject.model.register_forward_pre_hook(lambda module, _: modes.append(module.training))
