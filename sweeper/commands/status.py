@@ -32,9 +32,9 @@ def run(args: argparse.Namespace) -> int:
     trials = Trials(study)
     while True:
         text, over = report(study, trials)
-        if damage := trials.damage():
-            say(damage)
         print(("\x1b[2J\x1b[H" if args.watch and os.isatty(1) else "") + text, flush=True)
+        if damage := trials.damage():
+            say(damage)  # after the screen was cleared
         if over or not args.watch:
             return 0
         time.sleep(args.every_s)
