@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose, initialize, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
@@ -43,3 +46,31 @@ def test_a_config_is_hydras_also_after_others_of_its_shape(loaded):
             ours = OmegaConf.to_container(composer.compose(overrides), resolve=False)
             theirs = OmegaConf.to_container(loader.load_sweep_config(master, overrides), resolve=False)
             assert ours == theirs
+
+
+def test_what_another_process_has_composed_is_hydras_whatever_was_edited_since(tmp_path):
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    overrides = ["optimizer=sgd", "model=cnn", "optimizer.lr=0.25", "+new.key=7", "seed=3"]
+    with initialize_config_dir(str(tmp_path / "conf"), version_base="1.3", job_name="test"):
+        master = compose("config", return_hydra_config=True)
+        loader = GlobalHydra.instance().config_loader()
+        theirs = OmegaConf.to_container(loader.load_sweep_config(master, overrides), resolve=False)
+        submitting, running = Composer(loader, master), Composer(loader, master)
+        submitting.compose(["optimizer=sgd", "model=cnn", "optimizer.lr=0.5", "+new.key=7", "seed=1"])
+        for option in tmp_path.glob("conf/*/*.yaml"):
+            option.write_text("edited: true\n")
+        running.composed = {running.shape(overrides): submitting.composed[submitting.shape(overrides)]}
+        assert OmegaConf.to_container(running.compose(overrides), resolve=False) == theirs
+
+
+def test_a_config_that_does_not_pickle_is_composed_where_it_is_needed():
+    class Local:
+        pass
+
+    store = ConfigStore.instance()
+    store.store(name="unpicklable", node=OmegaConf.create({"x": 1, "it": Local()}, flags={"allow_objects": True}))
+    with initialize(None, version_base="1.3", job_name="test"):
+        master = compose("unpicklable", return_hydra_config=True)
+        composer = Composer(GlobalHydra.instance().config_loader(), master)
+        assert composer.compose(["x=2"]).x == 2 and composer.compose(["x=3", "+y=1"]).x == 3
+        assert composer.composed == {}

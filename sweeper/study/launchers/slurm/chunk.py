@@ -33,6 +33,7 @@ class Chunk:
     timeout_min: float
     preload: tuple[str, ...]
     returns: str | None = None  # folder for Hydra's JobReturns, where somebody waits for them
+    configs: dict[str, str] = field(default_factory=dict)  # number → file in which its config's shape is composed
     token: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
     def write(self, folder: Path) -> Path:

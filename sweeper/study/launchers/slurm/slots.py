@@ -92,7 +92,9 @@ class SlurmSlots:
         if not self.settings.snapshot or at is None:
             return
         snapshot: Snapshot | str | None = Snapshot.of(study)
-        if snapshot is None or (order() == RETRY and isinstance(snapshot, Snapshot) and not snapshot.same()):
+        same = isinstance(snapshot, Snapshot) and snapshot.same()
+        if snapshot is None or (order() == RETRY and not same):
+            same = True
             snapshot = Snapshot.take(study, Path(at))
             if isinstance(snapshot, Snapshot) and snapshot.untracked:
                 names = ", ".join(snapshot.untracked[:5]) + (" …" if len(snapshot.untracked) > 5 else "")
@@ -100,6 +102,8 @@ class SlurmSlots:
         if isinstance(snapshot, str):
             say(f"no snapshot of the code ({snapshot}): edits reach jobs that wait; hydra.launcher.snapshot=false")
             return
+        if same:  # what was composed here is what would be composed there
+            self.submitter.composed = dict(self.runner.composer.composed)
         self.submitter.command = snapshot.command(command)
         self.submitter.python_path = snapshot.environment({})["PYTHONPATH"]
 
@@ -109,7 +113,7 @@ class SlurmSlots:
         if self._submitter is None:
             written = OmegaConf.select(self.runner.composer.master, "hydra.launcher.submitit_folder")
             folder = log_folder(str(written or self.settings.submitit_folder))
-            self._submitter = Submitter(folder, command_of(self.runner))
+            self._submitter = Submitter(folder, command_of(self.runner), self.runner.composer)
         return self._submitter
 
     @property
@@ -278,6 +282,8 @@ class SlurmSlots:
                 undecided.append(flying)
         if undecided:
             exits += self._verdicts(undecided)
+        if any(not flying.left for flying in self._flying.values()):  # there is room for what a cap put off
+            self._put_off = min(self._put_off, time.monotonic() + POLL_S[0])
         self._flying = {i: f for i, f in self._flying.items() if f.left}
         return exits
 

@@ -7,12 +7,13 @@ import pickle
 import re
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sweeper import folder as record
 from sweeper.errors import ConfigError
+from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted
@@ -44,12 +45,15 @@ class Outcome:
 class Submitter:
     """Submits packs of trials of one program."""
 
-    def __init__(self, folder: Path, command: Command) -> None:
+    def __init__(self, folder: Path, command: Command, composer: Composer) -> None:
         self.folder = folder
         self.command = command
+        self.composer = composer
+        self.composed: Mapping[tuple[str, ...], bytes] = {}  # shapes of configs that jobs may take as they are
         self.python_path: str | None = None  # of a snapshot, before the node's own
         self.ledger = Ledger(folder)
         self._max_array = 0
+        self._files: set[str] = set()  # what was written
         self._accepted = 0  # the size of the last chunk that was taken
 
     def submit(self, packs: Sequence[Pack], settings: SlurmSettings, *, at_once: int, returns: Path | None) -> Outcome:
@@ -125,6 +129,7 @@ class Submitter:
             timeout_min=settings.timeout_min,
             preload=settings.preload,
             returns=None if returns is None else str(returns),
+            configs={str(job.number): name for pack in packs for job in pack if (name := self._config_file(job))},
         )
 
     def script(self, chunk: Chunk, settings: SlurmSettings, at_once: int) -> str:
@@ -137,12 +142,22 @@ class Submitter:
         return sbatch_script(settings, self.folder, command, len(chunk.jobs), at_once=at_once)
 
     def _command_file(self) -> str:
-        data = pickle.dumps(self.command)
-        path = self.folder / f"command.{hashlib.sha256(data).hexdigest()[:12]}.pickle"
-        if not path.exists():
+        return str(self.folder / self._file("command", pickle.dumps(self.command)))
+
+    def _config_file(self, job: Job) -> str | None:
+        if not self.composed:
+            return None
+        shape = self.composer.shape(job.overrides)
+        return self._file("config", pickle.dumps((shape, self.composed[shape]))) if shape in self.composed else None
+
+    def _file(self, what: str, data: bytes) -> str:
+        """The name of a file of our folder that holds ``data``."""
+        name = f"{what}.{hashlib.sha256(data).hexdigest()[:12]}.pickle"
+        if name not in self._files:
             self.folder.mkdir(parents=True, exist_ok=True)
-            record.replace(path, data, private=True)
-        return str(path)
+            record.replace(self.folder / name, data, private=True)
+            self._files.add(name)
+        return name
 
 
 def refusal(refused: Refused) -> ConfigError:

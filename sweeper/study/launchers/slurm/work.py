@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from sweeper import folder as record
@@ -41,22 +42,33 @@ def main(argv: list[str]) -> int:
     folder, command = Path(argv[0]).parent, pickle.loads(Path(chunk.command).read_bytes())
     if not chunk.gpus:  # without a request the variable is unset, and a trial would take any GPU of the node
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    if ranks.rank():
-        return _enter(command, Follower(trial_settings(chunk), folder).run, jobs=[])
     mine = chunk.jobs[int(os.environ["SLURM_ARRAY_TASK_ID"])]
+    configs = {folder / chunk.configs[str(job.number)] for job in mine if str(job.number) in chunk.configs}
+    if ranks.rank():
+        return _enter(command, Follower(trial_settings(chunk), folder).run, configs)
     jobs = [job for job in mine if record.counted_end(job.folder, since=job.attempt) is None]
     turns = Turns(folder) if ranks.world() > 1 else None
     if not jobs:
         if turns is not None:
             turns.over()
         return 0
-    return _enter(command, Work(chunk, jobs, folder, turns).run, jobs)
+    return _enter(command, Work(chunk, jobs, folder, turns).run, configs, jobs)
 
 
-def _enter(command: Command, then: Callable[[JobRunner], int], jobs: Sequence[Job]) -> int:
+def _enter(
+    command: Command, then: Callable[[JobRunner], int], configs: Iterable[Path], jobs: Sequence[Job] = ()
+) -> int:
     """To Hydra's door and through it; what keeps the program from there ends ``jobs``."""
+
+    def door(runner: JobRunner) -> int:
+        for path in configs:
+            with suppress(Exception):  # then it is composed anew
+                shape, composed = pickle.loads(path.read_bytes())
+                runner.composer.composed[shape] = composed
+        return then(runner)
+
     try:
-        return enter(command, then)
+        return enter(command, door)
     except DoorNotReached as error:
         for job in jobs:
             record.write_end(job.folder, begin(job.folder), End(record.FAIL, None, str(error)))
