@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import math
 import os
 import re
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.busy import busy_share, read_spans
-from bench.command import APPS, PEER_PYTHON, PYTHON, Failed, begin, finish, fresh_folder, run
+from bench.command import APPS, PEER_PYTHON, PYTHON, ROOT, Failed, begin, finish, fresh_folder, run
 from bench.table import Row, Table, at_least, at_most, seconds
 from tests.slurm.cluster import Cluster, missing
 
@@ -22,7 +23,7 @@ SLOTS = 8
 HELD = 5000
 WATCH_S = 30.0
 SWEEP = ("-m", "hydra/sweeper=optuna", "x=interval(0,1)")
-OURS = ("hydra/launcher=slurm", "hydra.sweeper.tracking=null", "hydra.launcher.snapshot=false")
+OURS = ("hydra/launcher=slurm", "hydra.sweeper.tracking=null")
 PEER = ("hydra/launcher=submitit_slurm",)
 
 
@@ -30,6 +31,7 @@ def measure(trials: int, uneven: int, unit_s: float) -> list[Table]:
     reason = missing(accounting=True)
     if reason is not None:
         raise Failed(reason)
+    compileall.compile_dir(ROOT / "sweeper", quiet=1)  # as pip has done with the peer
     with tempfile.TemporaryDirectory(prefix="slurm-") as folder:
         cluster = Cluster(Path(folder), accounting=True, cpus=SLOTS // 2)
         cluster.up()
