@@ -7,7 +7,7 @@ import pickle
 from enum import Enum
 from typing import Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, Node
 
 
 def copied(config: DictConfig) -> DictConfig:
@@ -20,12 +20,18 @@ def copied(config: DictConfig) -> DictConfig:
 
 def as_written(config: Any) -> Any:
     """``OmegaConf.to_container(config, resolve=False, enum_to_str=True)``: interpolations and ``???`` as they stand."""
-    content = config.__dict__.get("_content", config)
+    content = value_in(config)
     if isinstance(content, dict):
         return {_name(key): as_written(node) for key, node in content.items()}
     if isinstance(content, list):
         return [as_written(node) for node in content]
-    return _name(content._value() if content is config else content)
+    return _name(content)
+
+
+def value_in(node: Any) -> Any:
+    """What one node holds, as it stands: of a mapping its nodes by key, of a list its nodes."""
+    value = node._value()
+    return value._value() if isinstance(value, Node) else value  # a union holds a node of its own
 
 
 def _name(value: Any) -> Any:

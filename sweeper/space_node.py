@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, flag_override
+from omegaconf import DictConfig
 
-from sweeper.configs import copied
+from sweeper.configs import as_written, copied, value_in
 
 _CALL = re.compile(r"\s*\w+\s*\(.*\)\s*", re.DOTALL)
 
@@ -33,24 +33,20 @@ def declared(cfg: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def without_space(cfg: DictConfig) -> DictConfig:
     """A copy of the config with every ``space:`` entry removed, ready to instantiate and to log."""
     cfg = copied(cfg)
-    _delete_spaces(cfg)
+    _delete_spaces(value_in(cfg))
     return cfg
 
 
-def _delete_spaces(node: DictConfig) -> None:
-    for key in list(node):
-        child = node._get_node(key)
-        if not isinstance(child, DictConfig) or child._is_none() or child._is_interpolation() or child._is_missing():
-            continue
-        if key == "space" and is_space(child):
-            with flag_override(node, ["struct", "readonly"], [False, False]):
-                del node[key]
-        else:
-            _delete_spaces(child)
+def _delete_spaces(nodes: dict[Any, Any]) -> None:
+    for key, node in list(nodes.items()):
+        if isinstance(children := value_in(node), dict):
+            if key == "space" and is_space(node):
+                del nodes[key]
+            else:
+                _delete_spaces(children)
 
 
 def _raw(node: Any) -> Mapping[str, Any]:
     if isinstance(node, DictConfig):
-        container = OmegaConf.to_container(node, resolve=False)
-        return container if isinstance(container, Mapping) else {}  # type: ignore[return-value]
+        node = as_written(node)
     return node if isinstance(node, Mapping) else {}

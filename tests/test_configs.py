@@ -12,6 +12,7 @@ import pytest
 from omegaconf import MISSING, OmegaConf
 
 from sweeper.configs import as_written, copied
+from sweeper.trial.report import flatten
 
 
 class Colour(Enum):
@@ -34,6 +35,9 @@ class Outer:
     by_colour: dict[Colour, Any] = field(default_factory=lambda: {Colour.RED: {"a": Colour.RED, "b": b"b"}})
     path: Path = Path("ü x")
     elsewhere: float = "${inner.lr}"  # type: ignore[assignment]
+    union: int | str = 3
+    union_elsewhere: int | str = "${union}"
+    union_missing: int | str = MISSING
 
 
 CONFIGS = [
@@ -60,3 +64,14 @@ def test_copied(config: Any) -> None:
     if OmegaConf.is_dict(ours):
         OmegaConf.update(ours, "new", 1, force_add=True)
         assert "new" not in config
+
+
+def test_flatten_tells_each_value_as_hydra_would() -> None:
+    config = OmegaConf.structured(Outer)
+    flat = flatten(config)
+    assert flat["inner.sizes"] == "[1, 2]" and flat["inner.colour"] == "Colour.RED" and flat["missing"] == "???"
+    assert flat["union"] == flat["union_elsewhere"] == 3 and flat["elsewhere"] == 1e-3 and flat["nothing"] is None
+    leaves = {key: value for key, value in flat.items() if not isinstance(value, str)}
+    assert leaves == {key: OmegaConf.select(config, key) for key in leaves}
+    assert set(flat) >= {"path", "union_missing", "none_missing", "by_colour.Colour.RED.a"}
+    assert flatten(OmegaConf.create({"whole": "${other}", "other": {"x": 1}})) == {"whole.x": 1, "other.x": 1}

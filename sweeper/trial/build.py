@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import hydra.utils
@@ -18,6 +19,16 @@ def _callable(path: str) -> functools.partial[Any]:
     """What a dotted path names, or InstantiationException; a fork finds what its parent has looked up."""
     found: functools.partial[Any] = hydra.utils.instantiate({"_target_": path, "_partial_": True})
     return found
+
+
+def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """What it takes, by name; a fork finds what its parent has looked up. ValueError of a builtin that doesn't say."""
+    return (_parameters if isinstance(function, Hashable) else _parameters.__wrapped__)(function)
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(function).parameters
 
 
 def _calls_nothing_else(value: Any, *, top: bool = True) -> bool:
@@ -52,7 +63,7 @@ def target(node: DictConfig, key: str) -> functools.partial[Any]:
         raise ConfigError(f"{key}._target_ must be importable, got {node._target_}: {reason}") from error
     assert isinstance(bound, functools.partial)
     try:
-        parameters = inspect.signature(bound.func).parameters
+        parameters = parameters_of(bound.func)
     except ValueError:  # a builtin that tells nothing; calling it will
         return bound
     if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):

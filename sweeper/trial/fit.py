@@ -78,15 +78,19 @@ def train_epoch(run: Setup, epoch: int, batch_size: int, ranks: Alone = ALONE) -
     seed_everything(run.seed, "epoch", epoch, *own)
     run.regularizers.epoch_began(run.seed, epoch, run.device)
     order = torch.randperm(len(targets), generator=generator(run.seed, "order", epoch)).to(run.device)
-    total = torch.zeros((), device=run.device)
-    for batch in torch.split(order, batch_size):
-        batch_inputs, batch_targets = run.regularizers.change_batch(inputs[batch], targets[batch])
-        part = ranks.part(len(batch))
-        loss = ranks.mean(run.loss(model(batch_inputs[part]), batch_targets[part]), len(batch))
-        optimizer.zero_grad()
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    losses: list[Tensor] = []
+    batches = torch.split(order, batch_size)
+    for batch in batches:
+        batch_inputs, batch_targets = ranks.part(*run.regularizers.change_batch(inputs[batch], targets[batch]))
+        loss = ranks.mean(run.loss(model(batch_inputs), batch_targets), len(batch))
+        for parameter in parameters:
+            parameter.grad = None  # optimizer.zero_grad() opens a profiler's record: 50 of a small step's 1,250 µs
         torch.autograd.backward(loss)
         optimizer.step()
-        total += loss.detach() * len(batch)
+        losses.append(loss.detach())
+    sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=run.device)
+    total = torch.stack(losses).double() @ sizes
     return ranks.average(total).item() / len(targets)  # the epoch's only wait for the device
 
 

@@ -32,9 +32,9 @@ class Alone:
         """The model whose gradients are everybody's."""
         return model
 
-    def part(self, batch: int) -> slice:
+    def part(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """This process's examples of a batch."""
-        return slice(None)
+        return inputs, targets
 
     def mean(self, losses: Tensor, batch: int) -> Tensor:
         """From this process's losses, (part,), what to minimise so that together it is the batch's mean."""
@@ -68,8 +68,10 @@ class Together(Alone):
             self._wrapped = model, self._fabric.setup_module(model)
         return self._wrapped[1]
 
-    def part(self, batch: int) -> slice:
-        return slice(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
+    def part(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        batch = len(targets)
+        own = slice(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
+        return inputs[own], targets[own]
 
     def mean(self, losses: Tensor, batch: int) -> Tensor:
         return losses.sum() * (self.world / batch)  # gradients are averaged over processes, whose parts may differ

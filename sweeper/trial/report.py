@@ -18,6 +18,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper.configs import value_in
 from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path, rank_failed, replace
 from sweeper.masked import masked, masked_in
 from sweeper.space_node import is_space
@@ -97,19 +98,22 @@ def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key in cfg:
         name = f"{prefix}{key}"
-        if OmegaConf.is_missing(cfg, key):
-            flat[name] = "???"
+        node = cfg._get_node(key)
+        value = value_in(node)
+        if isinstance(value, str) and (value == "???" or "${" in value):
+            if OmegaConf.is_missing(cfg, key):
+                flat[name] = "???"
+                continue
+            try:
+                value = node = cfg[key]
+            except Exception:  # an interpolation that only resolves elsewhere: recorded as written
+                pass
+        if key == "space" and is_space(node):
             continue
-        try:
-            value = cfg[key]
-        except Exception:  # an interpolation that only resolves elsewhere: record it as written
-            value = str(OmegaConf.to_container(cfg, resolve=False)[key])  # type: ignore[index]
-        if key == "space" and is_space(value):
-            continue
-        if OmegaConf.is_dict(value):
-            flat.update(flatten(value, f"{name}."))
-        elif OmegaConf.is_list(value):
-            flat[name] = str(OmegaConf.to_container(value, resolve=False))
+        if OmegaConf.is_dict(node) and value is not None:
+            flat.update(flatten(node, f"{name}."))
+        elif OmegaConf.is_list(node) and value is not None:
+            flat[name] = str(OmegaConf.to_container(node, resolve=False))
         else:
             flat[name] = value if isinstance(value, (int, float, bool, type(None))) else str(value)
     return flat

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from functools import lru_cache
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.errors import ConfigError
-from sweeper.trial.build import call, target
+from sweeper.trial.build import call, parameters_of, target
 from sweeper.trial.data.encode import encode
 from sweeper.trial.data.examples import Data, Examples, Split, check
 from sweeper.trial.data.exclude import leave_out, read_list
@@ -56,7 +55,7 @@ def _source(key: str) -> tuple[Examples, dict[str, Any]]:
     given = {f"split_{name}": split[name] for name in GIVEN if split.get(name) is not None}
     bound = target(OmegaConf.create(source), "data")
     for name in given:
-        if name not in inspect.signature(bound.func).parameters:
+        if name not in parameters_of(bound.func):
             option = name.replace("_", ".")
             raise ConfigError(f"data.{option} has no effect on {source['_target_']}, got {given[name]}; remove it")
     examples = call(bound, "data", **given)
