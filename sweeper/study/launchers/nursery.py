@@ -29,6 +29,7 @@ from typing import Any, NoReturn
 
 from sweeper.folder import output_path
 from sweeper.study.launchers import Job
+from sweeper.study.launchers.huge_pages import collapse
 from sweeper.trial.report import RANK
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
@@ -192,6 +193,9 @@ def load(preload: list[str], *, eager: bool) -> None:
         if eager:
             importlib.import_module(OPTIMIZERS_IMPORT)
     gc.enable()
+    if eager:
+        with suppress(OSError):
+            collapse()
 
 
 def _raise_child(
