@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from itertools import count, takewhile
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -62,6 +63,10 @@ def main(cfg):
         case "wait":
             while not os.path.exists("go"):
                 time.sleep(0.05)
+        case "steady":
+            for step in takewhile(lambda _: not os.path.exists("go"), count()):
+                sweeper.report(step=step, loss=value)
+                time.sleep(0.1)
         case "gpus":
             print(f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r}")
         case "flaky":
