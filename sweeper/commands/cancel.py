@@ -82,6 +82,7 @@ def _cancel_jobs(where: str | None) -> int:
             queue.cancel(alive)
     except (queue.SlurmAway, queue.Refused) as error:
         raise ConfigError(
-            f"cancel needs a SLURM controller that answers, got: {str(error)[:200]}; jobs may run on, try again later"
+            f"cancel needs a SLURM controller that answers and takes scancel, got: {str(error)[:200]}; "
+            "jobs may run on, try again later"
         ) from error
     return len(alive)

@@ -68,7 +68,8 @@ def main(cfg):
                 sweeper.report(step=step, loss=value)
                 time.sleep(0.1)
         case "gpus":
-            print(f"CUDA_VISIBLE_DEVICES={os.environ.get('CUDA_VISIBLE_DEVICES')!r}")
+            for name in ("CUDA_VISIBLE_DEVICES", "SLURM_CPUS_PER_TASK"):
+                print(f"{name}={os.environ.get(name)!r}")
         case "flaky":
             if cfg.x > 0.5 and not os.path.exists("go"):
                 raise RuntimeError("not yet")

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -46,13 +47,23 @@ def test_collect_submits_what_a_cap_held_back(sweep, slurm, run, tmp_path):
     assert results(tmp_path / "s")["counts"]["COMPLETE"] == 4
 
 
-def test_small_arrays(sweep, slurm, tmp_path):
+def test_small_arrays_and_one_squeue_a_second_for_all_jobs(sweep, slurm, tmp_path):
+    counted = tmp_path / "bin" / "squeue"
+    counted.parent.mkdir()
+    counted.write_text(f'#!/bin/sh\necho >>"{tmp_path}/calls"\nexec {shutil.which("squeue")} "$@"\n')
+    counted.chmod(0o755)
     slurm.configure(MaxArraySize=20)
+    began = time.monotonic()
     try:
-        done = sweep(SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230)
+        done = sweep(
+            SPACE, "hydra.sweeper.n_trials=200", "hydra.launcher.trials_per_job=8", timeout=230,
+            PATH=f"{counted.parent}:{os.environ['PATH']}",
+        )  # fmt: skip
     finally:
         slurm.configure(MaxArraySize=10001)
     assert done.code == 0, done
+    calls = (tmp_path / "calls").read_text().count("\n")
+    assert 0 < calls <= 1 + time.monotonic() - began  # 25 jobs, each of which a call could ask for
     assert len((tmp_path / "s" / ".submitit" / "submissions.jsonl").read_text().splitlines()) > 1  # arrays
     assert results(tmp_path / "s")["counts"]["COMPLETE"] == 200
 

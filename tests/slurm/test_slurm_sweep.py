@@ -82,6 +82,7 @@ def test_an_option_may_ask_for_more(slurm, run, tmp_path):
     [
         ([], ""),
         (["hydra.launcher.gpus_per_node=1"], "0"),
+        (["+hydra.launcher.additional_parameters.gpus=1", "hydra.launcher.cpus_per_task=2"], "0"),
         (["hydra.launcher.gpus_per_node=1", "hydra.launcher.trials_per_job=2", "hydra.launcher.trials_at_once=2"], "0"),
     ],
 )

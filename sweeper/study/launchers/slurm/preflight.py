@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from sweeper.errors import ConfigError
-from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, run
+from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, environment, run
 from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, sbatch_script
 from sweeper.study.launchers.slurm.submit import TOO_MANY, refusal
 from sweeper.study.view.terminal import say
@@ -43,7 +43,7 @@ def reached_from_a_node(folder: Path, settings: SlurmSettings) -> None:
     try:
         done = subprocess.run(
             [*command, "--job-name=sweeper-preflight", "--chdir=/", "sh", "-c", touch],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=60, check=False, env=environment(),
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return

@@ -17,6 +17,10 @@ RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "SUSPEN
 
 _FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "exit_code", "Reason", "NodeList", "Command")
 TIMEOUT_S = 30
+_OF_A_JOB = re.compile(  # as submitit.helpers.clean_env, but for where SLURM is; and its GPUs
+    r"SLURM_(?!CONF$|CLUSTERS$)|SLURMD_|SRUN_|S(BATCH|LURM)_(CPU|MEM)_BIND|SUBMITIT_|"
+    r"(MASTER_ADDR|MASTER_PORT|RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|GPU_DEVICE_ORDINAL|\w+_VISIBLE_DEVICES)$"
+)
 
 
 class SlurmAway(Exception):
@@ -95,7 +99,7 @@ def run(command: Sequence[str], given: str = "", **env: str) -> str:
     """Run a SLURM command with ``given`` as its input; SlurmAway or Refused."""
     try:
         done = subprocess.run(
-            command, env={**os.environ, **env}, input=given, capture_output=True, text=True, timeout=TIMEOUT_S,
+            command, env={**environment(), **env}, input=given, capture_output=True, text=True, timeout=TIMEOUT_S,
             check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
@@ -112,6 +116,11 @@ def run(command: Sequence[str], given: str = "", **env: str) -> str:
     ):
         raise SlurmAway(said)
     raise Refused(said)
+
+
+def environment() -> dict[str, str]:
+    """Ours, less what SLURM tells the processes of a job: a sweep may itself run in one, which others don't inherit."""
+    return {k: v for k, v in os.environ.items() if "SLURM_JOB_ID" not in os.environ or not _OF_A_JOB.match(k)}
 
 
 def max_array_size() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -103,7 +104,11 @@ class SlurmSettings:
 
     @property
     def asks_for_gpus(self) -> bool:
-        return bool(self.gpus_per_node or self.gpus_per_task or "gpu" in str(self.gres or ""))
+        """Whether some are the job's: a node that is all its own counts."""
+        asked = {"gres": self.gres, **self.additional_parameters}
+        words = [f"{k}={v}" for k, v in asked.items() if v]
+        more = any(re.match(r"gpus|exclusive|[gt]res.*gpu", word) for word in words)
+        return bool(self.gpus_per_node or self.gpus_per_task or more)
 
 
 def read_slurm_settings(keys: Mapping[str, Any]) -> SlurmSettings:
@@ -184,6 +189,8 @@ def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: in
     shared = ("name", "timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb")
     # where one process of a trial dies, those that wait for it must not wait out their time
     given["srun_args"] = [*given.get("srun_args", ()), "--kill-on-bad-exit=1"]
+    if settings.cpus_per_task is not None:  # since SLURM 22.05 a step no longer has it from its job
+        given["srun_args"].insert(0, f"--cpus-per-task={settings.cpus_per_task}")  # one that is given comes later: wins
     given["tasks_per_node"] = settings.tasks
     renamed = executor._convert_parameters({k: given.pop(k) for k in shared if k in given})
     executor.update_parameters(

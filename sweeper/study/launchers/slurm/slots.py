@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ class SlurmSlots:
         self._runner: JobRunner | None = None
         self._resources: Resources | None = None
         self._submitter: Submitter | None = None
+        self._study = Path()
         self._known: dict[int, tuple[Submitted, Job]] | None = None  # jobs of a former orchestrator
         self._accounting = Accounting()
         self._poll_s, self._polled, self._put_off = POLL_S[0], 0.0, 0.0
@@ -81,6 +83,7 @@ class SlurmSlots:
         return self.resources.plan(overrides, trials, self.n_jobs)
 
     def open(self, study: Path) -> dict[str, Any]:
+        self._study = study
         folder = self.submitter.folder
         reached_from_a_node(folder, self.settings)
         self._take_snapshot(study)
@@ -332,7 +335,10 @@ class SlurmSlots:
             try:
                 queue.cancel(list(self._flying))
             except (SlurmAway, Refused) as error:
-                say(f"scancel of {len(self._flying)} job(s) failed ({str(error)[:200]}); python -m sweeper cancel …")
+                say(
+                    f"{len(self._flying)} job(s) run on, scancel failed ({str(error)[:200]}); end them by: "
+                    f"python -m sweeper cancel {os.path.relpath(self._study)}"
+                )
 
     def close(self) -> None:
         pass
