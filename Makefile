@@ -9,7 +9,7 @@ sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 
 test-slurm: setup     ## the tests of the SLURM launcher, on a throwaway cluster (root, Debian)
 	$(BIN)/python tests/slurm/cluster.py install
-	$(BIN)/python -m pytest -n 3 --maxschedchunk 1 -m slurm tests/slurm  # most of them wait
+	$(BIN)/python -m pytest -n 4 --maxschedchunk 1 -m slurm tests/slurm  # most of them wait
 
 test: setup           ## the tests that need nothing but Python
 	$(BIN)/python -m pytest -n 2 -m "not long and not slurm and not browser and not gpu and not bench"
