@@ -54,6 +54,7 @@ class Submitter:
         self.ledger = Ledger(folder)
         self._max_array = 0
         self._files: set[str] = set()  # what was written
+        self._configs: dict[tuple[str, ...], str] = {}
         self._accepted = 0  # the size of the last chunk that was taken
 
     def submit(self, packs: Sequence[Pack], settings: SlurmSettings, *, at_once: int, returns: Path | None) -> Outcome:
@@ -148,7 +149,9 @@ class Submitter:
         if not self.composed:
             return None
         shape = self.composer.shape(job.overrides)
-        return self._file("config", pickle.dumps((shape, self.composed[shape]))) if shape in self.composed else None
+        if shape in self.composed and shape not in self._configs:
+            self._configs[shape] = self._file("config", pickle.dumps((shape, self.composed[shape])))
+        return self._configs.get(shape)
 
     def _file(self, what: str, data: bytes) -> str:
         """The name of a file of our folder that holds ``data``."""
