@@ -173,5 +173,7 @@ def _jobs(where: str | None) -> str | None:
     for job_id in Ledger(Path(where)).read():
         status = answer.get(job_id)
         if status is not None and not status.ended:
-            states[status.state.lower()] = states.get(status.state.lower(), 0) + 1
+            why = f" ({status.reason})" if status.state == "PENDING" and status.reason not in ("", "None") else ""
+            state = status.state.lower() + why
+            states[state] = states.get(state, 0) + 1
     return ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no job queued or running"

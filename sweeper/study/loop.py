@@ -108,7 +108,8 @@ class Loop:
                 self._prune()
             self.results.learn_runs(self.relay.run_ids)
             self.results.write_if_due()
-            self.view.refresh(running={n: r.asked.params for n, r in self._running.items()})
+            running = {number: trial.asked.params for number, trial in self._running.items()}
+            self.view.refresh(running=running, queued=self.slots.queued)
             self.relay.poll(say)
             if once and self.slots.settled:
                 return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,6 +49,11 @@ class Slots(Protocol):
 
     @property
     def free(self) -> int: ...
+
+    @property
+    def queued(self) -> Mapping[int, str]:
+        """Trials that were submitted and don't run yet, each with what it waits for, empty if that is unknown."""
+        ...
 
     def submit(self, job: Job) -> None: ...
 

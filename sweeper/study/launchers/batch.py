@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ class BatchSlots:
     """Gathers ``n_jobs`` submissions and hands them over at the next ``wait``."""
 
     outlives = False
+    queued: Mapping[int, str] = {}
 
     def __init__(self, launcher: Launcher, *, n_jobs: int) -> None:
         self.launcher = launcher

@@ -103,6 +103,7 @@ class LocalSlots:
     """Trials as processes on this machine, one a slot."""
 
     outlives = False
+    queued: Mapping[int, str] = {}
 
     def __init__(self, settings: LocalSettings, *, n_jobs: int | None) -> None:
         self.settings = settings

@@ -6,6 +6,7 @@ import math
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -57,16 +58,17 @@ class View:
             line = f"trial {number:04d} {end.state}{value}{reason} {seconds:.1f} s  {assignments(params)}"
             print(line, file=sys.stderr, flush=True)
 
-    def refresh(self, *, running: Mapping[int, Mapping[str, Any]]) -> None:
+    def refresh(self, *, running: Mapping[int, Mapping[str, Any]], queued: Mapping[int, str]) -> None:
+        """``queued`` are those of the ``running`` that wait for a machine, and what for."""
         if self._live is not None:
-            self._live.update(self._table(running), refresh=True)
+            self._live.update(self._table(running, queued), refresh=True)
 
     def close(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = terminal.drawn_on = None
 
-    def _table(self, running: Mapping[int, Mapping[str, Any]]) -> RenderableType:
+    def _table(self, running: Mapping[int, Mapping[str, Any]], queued: Mapping[int, str]) -> RenderableType:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
@@ -77,7 +79,9 @@ class View:
         elapsed = time.monotonic() - self._began
         head = Table.grid(padding=(0, 2))
         states = Text.assemble(*((f"{n} {s.lower()}  ", _COLOURS[s]) for s, n in counts.items() if n or s == COMPLETE))
-        states.append(f"{len(running)} running  {max(0, self.total - done - len(running))} to go", "dim")
+        begun = {number: params for number, params in running.items() if number not in queued}
+        waiting = f"{len(running) - len(begun)} queued  " if len(begun) < len(running) else ""
+        states.append(f"{len(begun)} running  {waiting}{max(0, self.total - done - len(running))} to go", "dim")
         head.add_row(ProgressBar(total=self.total, completed=done, width=28), f"{done}/{self.total}", states)
         if self._ended:
             left_s = (self.total - done) / self._ended * elapsed
@@ -91,8 +95,10 @@ class View:
             line.append(f"  {assignments(best['params'])}  ")
             line.append(shown_path(best["folder"]), "dim")
             lines.append(line)
-        for number, params in sorted(running.items())[:8]:
+        for number, params in sorted(begun.items())[:8]:
             lines.append(Text(f"  {number:04d} {assignments(params)}", "dim", no_wrap=True, overflow="ellipsis"))
+        for reason, n in Counter(filter(None, queued.values())).most_common(3):
+            lines.append(Text(f"  {n} queued: {reason}", "dim", no_wrap=True, overflow="ellipsis"))
         return Group(*lines)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -50,10 +52,9 @@ class Resources:
         """For a dry run: how many jobs, and the script of an array of them."""
         settings = self.of(self.example(overrides))
         jobs = -(-trials // settings.trials_per_job)
-        command = f"{settings.python or 'python'} -m sweeper.study.launchers.slurm.work …"
+        first = jobs if n_jobs is None else min(jobs, n_jobs)
+        command = f"{settings.python or shlex.quote(sys.executable)} -m sweeper.study.launchers.slurm.work …"
         folder = log_folder(settings.submitit_folder)
-        text = sbatch_script(settings, folder, command, jobs, at_once=n_jobs or jobs)
-        at_once = "" if n_jobs is None else f", {n_jobs} in the queue at once"
-        return (
-            f"{jobs} job(s) of {settings.trials_per_job} trial(s){at_once}; the script of an array of them:\n\n{text}"
-        )
+        text = sbatch_script(settings, folder, command, first, at_once=first)
+        which = "of an array of them" if first == jobs else f"of the first {first}, another follows each that ends"
+        return f"{jobs} job(s) of {settings.trials_per_job} trial(s); the script {which}:\n\n{text}\n"

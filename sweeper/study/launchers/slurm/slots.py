@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +125,14 @@ class SlurmSlots:
             return ALL
         jobs = self.n_jobs - len(self._flying) - sum(len(packs) for packs, _ in self._uncertain.values())
         return max(0, jobs * self.settings.trials_per_job - len(self._gathered))
+
+    @property
+    def queued(self) -> Mapping[int, str]:
+        found = {job.number: self.waiting or "" for job in self._gathered}
+        for flying in self._flying.values():
+            if flying.over_since is None and (flying.status is None or flying.status.state == "PENDING"):
+                found |= dict.fromkeys(flying.left, flying.status.reason if flying.status else "")
+        return found
 
     def submit(self, job: Job, return_path: str | None = None) -> None:
         self._returns = None if return_path is None else Path(return_path).parent
