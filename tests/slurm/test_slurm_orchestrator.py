@@ -74,14 +74,14 @@ def test_kill_9_of_the_orchestrator_at_ten_random_moments(slurm, run, tmp_path):
 
 
 def test_ctrl_c_and_a_closed_terminal_leave_the_jobs_to_the_same_command(slurm, run, tmp_path):
-    command = (*TOY, *SPACE, "mode=wait", "hydra.sweeper.n_trials=4")
+    command = (*TOY, *SPACE, "mode=wait", "hydra.sweeper.n_trials=6")
     with terminal(*command, cwd=tmp_path) as (process, ours):
-        read_until(ours, lambda _: len(list(tmp_path.glob("s/*/events.0.jsonl"))) == 4)
+        read_until(ours, lambda drawn: b"4 running  2 queued  0 to go" in drawn)
         os.write(ours, b"\x03")
         read_until(ours, lambda _: process.poll() is not None)
         assert process.returncode == 130
     with terminal(*command, cwd=tmp_path) as (process, ours):
-        read_until(ours, lambda drawn: b"4 trials in s" in drawn)
+        read_until(ours, lambda drawn: b"6 trials in s" in drawn)
         time.sleep(1)
     process.wait(timeout=30)
     assert process.returncode in (130, -signal.SIGHUP)
@@ -89,8 +89,8 @@ def test_ctrl_c_and_a_closed_terminal_leave_the_jobs_to_the_same_command(slurm, 
     (tmp_path / "go").touch()
     done = run(*command)
     assert done.code == 0, done
-    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 4, "PRUNED": 0, "FAIL": 0}
-    assert all(set(events(tmp_path / "s" / str(n))) == {0} for n in range(4))
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 6, "PRUNED": 0, "FAIL": 0}
+    assert all(set(events(tmp_path / "s" / str(n))) == {0} for n in range(6))
 
 
 def test_detach_and_collect(slurm, run, tmp_path):
