@@ -119,7 +119,7 @@ def serve(
                 match connection.recv():
                     case Run() as run:
                         if needed[0]:
-                            importlib.import_module(OPTIMIZERS_IMPORT)
+                            _load_for_optimizers()
                         _raise_child(run, run_job, warm, children, connection, (awake, alarm), needed)
                     case Stop(grace_s):
                         kill_at = time.monotonic() + grace_s
@@ -191,11 +191,17 @@ def load(preload: list[str], *, eager: bool) -> None:
     if torch is not None:
         torch.set_num_threads(1)
         if eager:
-            importlib.import_module(OPTIMIZERS_IMPORT)
+            _load_for_optimizers()
     gc.enable()
     if eager:
         with suppress(OSError):
             collapse()
+
+
+def _load_for_optimizers() -> None:
+    importlib.import_module(OPTIMIZERS_IMPORT)
+    with importlib.import_module("torch.autograd.profiler").record_function("step"):  # the first imports more
+        pass
 
 
 def _raise_child(
