@@ -11,7 +11,6 @@ kills what they leave behind.
 from __future__ import annotations
 
 import gc
-import importlib
 import mmap
 import os
 import pickle
@@ -25,15 +24,22 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from sweeper.folder import output_path
 from sweeper.study.launchers import Job
-from sweeper.study.launchers.huge_pages import collapse
+from sweeper.study.launchers.preload import OPTIMIZERS_IMPORT, load, load_for_optimizers
+from sweeper.study.launchers.processes import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    kill,
+    kill_group,
+    kill_strays,
+    oom_kills,
+    prctl,
+    send,
+)
 from sweeper.trial.report import RANK
-
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-OPTIMIZERS_IMPORT = "torch._dynamo"  # what the first optimizer of a process imports: 0.8 s
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,7 @@ def serve(
     os.set_blocking(awake, False)
     os.set_blocking(alarm, False)
     signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
     load(preload, eager=eager)
     needed = mmap.mmap(-1, 1)  # shared with the trials, which say in it that they had an optimizer
     children: dict[int, _Child] = {}
@@ -119,26 +125,26 @@ def serve(
                 match connection.recv():
                     case Run() as run:
                         if needed[0]:
-                            _load_for_optimizers()
+                            load_for_optimizers()
                         _raise_child(run, run_job, warm, children, connection, (awake, alarm), needed)
                     case Stop(grace_s):
                         kill_at = time.monotonic() + grace_s
                         for pid in children if grace_s else ():
-                            _send(pid, signal.SIGINT)
+                            send(pid, signal.SIGINT)
         except (EOFError, OSError):  # the sweeping process is gone
             break
         now = time.monotonic()
         for pid, child in children.items():
             if child.deadline <= now:
                 child.timed_out, child.deadline = True, float("inf")
-                _kill(pid)
+                kill(pid)
         if kill_at is not None and kill_at <= now:
             kill_at = None
             for pid in children:
-                _kill(pid)
+                kill(pid)
     for pid in children:
-        _kill(pid)
-    _kill_strays(set(), everything=True)
+        kill(pid)
+    kill_strays(set(), everything=True)
     os._exit(0)
 
 
@@ -178,32 +184,6 @@ def take_stdin() -> int:
     return taken
 
 
-def load(preload: list[str], *, eager: bool) -> None:
-    """Import each module (before a colon), so that no trial pays for it."""
-    os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it here
-    gc.disable()  # importing makes no garbage to speak of: torch's takes 7 % less
-    for name in preload:
-        try:
-            importlib.import_module(name.partition(":")[0])
-        except Exception as error:  # the trial meets it again, with its own traceback and record
-            print(f"sweeper: preload {name}: {type(error).__name__}: {error}", file=sys.stderr)
-    torch: Any = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(1)
-        if eager:
-            _load_for_optimizers()
-    gc.enable()
-    if eager:
-        with suppress(OSError):
-            collapse()
-
-
-def _load_for_optimizers() -> None:
-    importlib.import_module(OPTIMIZERS_IMPORT)
-    with importlib.import_module("torch.autograd.profiler").record_function("step"):  # the first imports more
-        pass
-
-
 def _raise_child(
     run: Run,
     run_job: Callable[[Run], int],
@@ -222,7 +202,7 @@ def _raise_child(
     if pid == 0:
         code = 1
         try:
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:
                 os._exit(1)
             signal.set_wakeup_fd(-1)
@@ -238,7 +218,7 @@ def _raise_child(
             os._exit(code)
     now = time.monotonic()
     deadline = float("inf") if run.timeout_s is None else now + run.timeout_s
-    children[pid] = _Child(run, deadline, _oom_kills())
+    children[pid] = _Child(run, deadline, oom_kills())
 
 
 def _reap(children: dict[int, _Child], connection: Connection) -> None:
@@ -252,8 +232,8 @@ def _reap(children: dict[int, _Child], connection: Connection) -> None:
         child = children.pop(pid, None)
         if child is None:
             continue
-        _kill_group(pid)  # what it started and left in its group
-        _kill_strays({pid}, everything=False)
+        kill_group(pid)  # what it started and left in its group
+        kill_strays({pid}, everything=False)
         connection.send(
             Died(
                 number=child.run.job.number,
@@ -261,63 +241,10 @@ def _reap(children: dict[int, _Child], connection: Connection) -> None:
                 code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
                 signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
                 timed_out=child.timed_out,
-                oom_kills=_oom_kills() - child.oom_before,
+                oom_kills=oom_kills() - child.oom_before,
                 max_rss_bytes=usage.ru_maxrss * 1024,
             )
         )
-
-
-def _kill_strays(sessions: set[int], *, everything: bool) -> None:
-    """Kill orphans that we inherited: those of ended ``sessions``, or at the end every one of them."""
-    for _ in range(100):  # killing one may orphan its own children onto us
-        strays = []
-        with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
-            strays = [int(p) for p in file.read().split()]
-        doomed = [p for p in strays if everything or _session(p) in sessions]
-        if not doomed:
-            return
-        for pid in doomed:
-            _send(pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-
-
-def _session(pid: int) -> int:
-    try:
-        return os.getsid(pid)
-    except ProcessLookupError:
-        return -1
-
-
-def _kill_group(pid: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def _kill(pid: int) -> None:
-    _kill_group(pid)
-    _send(pid, signal.SIGKILL)  # it may not lead its group yet
-
-
-def _send(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def _oom_kills() -> int:
-    """Kernel OOM kills on this machine since boot; 0 where it does not say."""
-    with suppress(OSError), open("/proc/vmstat") as file:
-        for line in file:
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        import ctypes
-
-        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def main() -> None:
