@@ -8,6 +8,7 @@ imports are what is tested, nor for those that start themselves again (spawned t
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -23,11 +24,15 @@ PRELOADED = (
 
 
 class Warm:
-    """The interpreter's parent side."""
+    """The interpreter's parent side. ``preload`` are modules, or ``module:function`` to call."""
 
-    def __init__(self) -> None:
+    def __init__(self, *preload: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd="/"
+            [sys.executable, __file__, *(preload or PRELOADED)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
         )
 
     def run(self, arguments: list[str], cwd: Path, env: dict[str, str], files: Path, timeout: float) -> int:
@@ -46,8 +51,11 @@ class Warm:
 
 
 def serve() -> None:
-    for name in PRELOADED:
-        __import__(name)
+    for name in sys.argv[1:]:
+        module, _, function = name.partition(":")
+        loaded = importlib.import_module(module)
+        if function:
+            getattr(loaded, function)()
     gc.freeze()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:

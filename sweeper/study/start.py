@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sweeper.study.again import COLLECT, order
 from sweeper.study.compose import Composer
@@ -21,7 +21,7 @@ from sweeper.study.launchers.local import LocalSettings, LocalSlots, cores, laun
 from sweeper.study.launchers.slurm.settings import SlurmSettings
 from sweeper.study.launchers.slurm.slots import SlurmSlots
 from sweeper.study.settings import Settings
-from sweeper.study.trial_dir import trial_dir
+from sweeper.study.trial_dir import sweep_dir, trial_dir
 from sweeper.trial.report import Recorded
 
 
@@ -65,8 +65,8 @@ def launch_all(launcher: Any, job_overrides: Sequence[Sequence[str]], initial_jo
     if not isinstance(task, Recorded):
         task = Recorded(task, objectives=None)
     composer = Composer(context.config_loader, config)
-    sweep_dir = Path(str(OmegaConf.select(config, "hydra.sweep.dir"))).absolute()
-    sweep_dir.mkdir(parents=True, exist_ok=True)
+    folder_of_all = Path(sweep_dir(config)).absolute()
+    folder_of_all.mkdir(parents=True, exist_ok=True)
     slots: LocalSlots | SlurmSlots
     if isinstance(launcher.settings, SlurmSettings):
         slots = SlurmSlots(launcher.settings, n_jobs=None)
@@ -76,9 +76,9 @@ def launch_all(launcher: Any, job_overrides: Sequence[Sequence[str]], initial_jo
     try:
         jobs = []
         for number, overrides in enumerate(job_overrides, start=initial_job_idx):
-            folder = sweep_dir / trial_dir(composer, list(overrides), number, str(sweep_dir))
-            jobs.append(Job(number, _next_attempt(folder), tuple(overrides), folder, str(sweep_dir)))
-        with tempfile.TemporaryDirectory(prefix=".returns-", dir=sweep_dir) as returns:
+            folder = folder_of_all / trial_dir(composer, list(overrides), number, str(folder_of_all))
+            jobs.append(Job(number, _next_attempt(folder), tuple(overrides), folder, str(folder_of_all)))
+        with tempfile.TemporaryDirectory(prefix=".returns-", dir=folder_of_all) as returns:
             return launch(slots, jobs, Path(returns))
     finally:
         slots.close()

@@ -74,6 +74,8 @@ def _open(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, 
             load_if_exists=True,
         )
     except Exception as error:
+        if isinstance(error, ImportError):
+            raise ConfigError(_lacking(error, shown)) from error
         reason = masked(" ".join(str(error).split())[:300])
         raise ConfigError(
             f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: {type(error).__name__}: "
@@ -86,6 +88,16 @@ def _open(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, 
             f"{study.study_name!r} in {shown} has it, got {list(settings.direction)}; give another study_name"
         )
     return study
+
+
+def _lacking(error: ImportError, shown: str) -> str:
+    """Optuna names the missing driver in the error that its own is from."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, ImportError) and cause.name):
+        cause = cause.__cause__ or cause.__context__
+    module = str(getattr(cause, "name", None) or "its driver")
+    package = {"MySQLdb": "mysqlclient", "psycopg2": "psycopg2-binary"}.get(module, module)
+    return f"hydra.sweeper.storage={shown} needs {module}, not installed here; pip install {package}"
 
 
 def _given(storage: Any) -> Any:

@@ -132,7 +132,8 @@ class StudyFolder:
             if old != new:
                 raise ConfigError(
                     f"{self.path.name} was started with another {field}: {_difference(old, new)}; "
-                    "give the same one to resume it, or another hydra.sweeper.study_name to start afresh"
+                    "give the same one to resume it, or another hydra.sweep.dir or "
+                    "hydra.sweeper.study_name to start afresh"
                 )
 
     def log_submission(

@@ -201,7 +201,9 @@ class Sweep:
         path = Path(sweep_dir(self.config))
         # two people may collect at once: the second waits for the first, and finds nothing left to do
         folder = claim_folder(path.absolute(), fresh=fresh, **({"wait_s": 120.0} if order() is not None else {}))
-        if folder.path != path.absolute():
+        # Hydra's launchers resolve it again, outside a job, and a resolver may say another name each time
+        told = "${hydra:" not in written and Path(sweep_dir(self.config)).absolute() == folder.path
+        if not told:
             with read_write(hydra), open_dict(hydra):
                 hydra.sweep.dir = str(folder.path)
                 hydra.overrides.hydra.append(f"hydra.sweep.dir={_quoted(str(folder.path))}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -44,7 +46,19 @@ def sweep_dir(config: DictConfig) -> str:
 
 def _resolved(config: DictConfig, key: str, repair: str) -> str:
     try:
-        return str(OmegaConf.select(config, key, throw_on_missing=True))
+        with _known(config):
+            return str(OmegaConf.select(config, key, throw_on_missing=True))
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{key} must resolve to a name, got: {reason}; try {key}={repair}") from error
+
+
+@contextmanager
+def _known(config: DictConfig) -> Iterator[None]:
+    """``${hydra:…}`` speaks of this config, as it does in the job that Hydra names its folder for."""
+    instance = HydraConfig.instance()
+    before, instance.cfg = instance.cfg, config  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        instance.cfg = before

@@ -1,7 +1,6 @@
-"""Hydra's own suites for launchers, run on the local launcher in both of its start methods.
+"""Hydra's own suites for launchers, run whole on the local launcher in both of its start methods.
 
-Its suites for sweepers read the returns of a batch sweeper; those of optimizing sweepers (ours, and the ones in
-Hydra's repository) run none of them. So they run here with Hydra's basic sweeper on our launcher.
+Here with Hydra's basic sweeper; ``test_sweeper.py`` has ours, ``deselected.py`` what is left out there and why.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Hydra's own suites for launchers, on the real cluster: those whose task function is pickled, and those of scripts.
 
-None is deselected. The suites for sweepers are left out as in ``tests/hydra_suites``, which says why.
+None is deselected (``tests/hydra_suites/deselected.py`` would name it).
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ SPACE = [  # command, what the line says
     ([M, "model.width=choice(8,8)"], ["model.width", "different choices", "choice(8,8)", "remove"]),
     ([M, "optimizer.lr=choice()"], ["optimizer.lr", "choice"]),
     ([M, "optimizer.lr=loguniforn(1e-5,1e-1)"], ["loguniforn"]),
+    ([M, "model=mlp,null"], ["model (command line)", "names of options", "got null of mlp,null", "leave it out"]),
     ([M, "hydra.sweeper.params=5"], ["hydra.sweeper.params", "map keys", "got 5"]),
     ([M, "hydra.sweeper.params={optimizer.lr: 'nope('}"], ["optimizer.lr", "hydra.sweeper.params", "nope("]),
     ([M, "hydra.sweeper.search=optimiser.*"], ["hydra.sweeper.search", "optimiser.*", "optimizer.lr"]),

@@ -57,8 +57,12 @@ class LocalSettings:
                 "try hydra.launcher.start_method=null"
             )
 
+    def told(self, job: Job) -> dict[str, str]:
+        """Environment variables by which a trial knows who it is."""
+        return {}
 
-def read_local_settings(keys: Mapping[str, Any]) -> LocalSettings:
+
+def read_local_settings(keys: Mapping[str, Any], kind: type[LocalSettings] = LocalSettings) -> LocalSettings:
     """The launcher's keys, checked; ConfigError for one that does not exist."""
     known = [f.name for f in fields(LocalSettings)]
     for key in keys:
@@ -74,7 +78,7 @@ def read_local_settings(keys: Mapping[str, Any]) -> LocalSettings:
     for name in names:
         if importlib.util.find_spec(name.partition(":")[0].partition(".")[0]) is None:
             raise ConfigError(f"hydra.launcher.preload must name modules that can be imported, got {name!r}; remove it")
-    return LocalSettings(**{**keys, "preload": names})
+    return kind(**{**keys, "preload": names})
 
 
 def cores() -> int:
@@ -155,7 +159,7 @@ class LocalSlots:
         s = self.settings
         run = Run(
             job=job,
-            env=self._environment(slot),
+            env={**self._environment(slot), **s.told(job)},
             threads=self.threads,
             timeout_s=None if s.timeout_min is None else s.timeout_min * 60,
             memory_bytes=None if s.mem_gb is None else int(s.mem_gb * 2**30),

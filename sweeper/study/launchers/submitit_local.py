@@ -6,11 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from sweeper.errors import ConfigError, nearest
+from sweeper.study.launchers import Job
 from sweeper.study.launchers.local import LocalSettings, read_local_settings
 
 _SAME = {"timeout_min": "timeout_min", "mem_gb": "mem_gb", "cpus_per_task": "threads"}
 _ONE = ("nodes", "tasks_per_node")  # 1 is what a local trial has
 _NOWHERE = ("submitit_folder", "name", "stderr_to_stdout")  # what a trial prints is in its own folder
+
+
+class SubmititSettings(LocalSettings):
+    """Trials that find ``submitit.JobEnvironment()``, as the peer's example has it."""
+
+    def told(self, job: Job) -> dict[str, str]:
+        """What that class reads: a job of one task on one node, whose number is the trial's."""
+        of_job = {"JOB_ID": job.number, "JOB_NUM_NODES": 1, "NTASKS": 1, "NODEID": 0, "GLOBALID": 0, "LOCALID": 0}
+        told = {f"SUBMITIT_LOCAL_{name}": str(value) for name, value in of_job.items()}
+        return {"SUBMITIT_EXECUTOR": "local", "SUBMITIT_FOLDER": str(job.folder), **told}
 
 
 def read_submitit_local(keys: Mapping[str, Any], job_name: str | None = None) -> LocalSettings:
@@ -42,4 +53,4 @@ def read_submitit_local(keys: Mapping[str, Any], job_name: str | None = None) ->
         else:
             known = (*_SAME, *_ONE, "gpus_per_node", *LocalSettings.__dataclass_fields__)
             raise ConfigError(f"hydra.launcher.{key} must be a key of submitit_local{nearest(key, known)}; remove it")
-    return read_local_settings(ours)
+    return read_local_settings(ours, SubmititSettings)

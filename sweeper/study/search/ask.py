@@ -264,7 +264,7 @@ def method(path: str | None) -> Any:
 
 def _seed(space: SearchSpace) -> int | None:
     """The app's own ``seed``, which repeats of a point vary; None if it has none or searches it."""
-    seed = OmegaConf.select(space.composer.compose(space.fixed), "seed", throw_on_missing=False)
+    seed = OmegaConf.select(space.composer.compose(space.examples[0]), "seed", throw_on_missing=False)
     return seed if isinstance(seed, int) and "seed" not in space.swept else None
 
 

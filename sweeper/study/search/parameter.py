@@ -56,6 +56,12 @@ class Parameter:
         assert isinstance(d, FloatDistribution)
         return None if d.step is None else round((d.high - d.low) / d.step) + 1
 
+    @property
+    def extremes(self) -> tuple[Value, ...]:
+        """Values that stand for all: each choice, or both ends."""
+        d = self.distribution
+        return tuple(d.choices) if isinstance(d, CategoricalDistribution) else (self.at(0.0), self.at(1 - 2**-53))
+
     def at_index(self, index: int) -> Value:
         """The ``index``-th value of a countable parameter, in the order written."""
         d = self.distribution

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from typing import Any
 
 import optuna
+import yaml
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.study import Study
@@ -173,16 +175,33 @@ def _checked(name: str, keys: dict[str, Any]) -> dict[str, Any]:
     kept = {}
     for key, value in keys.items():
         dropped = _REMOVED.get(name, {})
-        if key in dropped and value == dropped[key]:
+        if (key in dropped and value == dropped[key]) or (key not in known and _of_another_option(key, value)):
             continue
+        if name == "GridSampler" and key == "search_space" and isinstance(value, Mapping):
+            params = ", ".join(f'{k}: "{_as_choice(v)}"' for k, v in value.items())
+            raise ConfigError(
+                f"hydra.sweeper.sampler.search_space must be null, got {value!r}: the grid has the points of "
+                f"hydra.sweeper.params; write params: {{{params}}}"
+            )
         if key not in known:
-            removed = "was removed in Optuna 5; remove it" if key in dropped else f"takes {', '.join(sorted(known))}"
+            repair = f"Optuna 5 has removed {key}" if key in dropped else f"{name} takes {', '.join(sorted(known))}"
             raise ConfigError(
                 f"hydra.sweeper.sampler.{key} must be a key of {name}, got {key}={value!r}{nearest(key, known)}; "
-                f"{name} {removed}"
+                f"remove it: {repair}"
             )
         kept[key] = value
     return kept
+
+
+def _of_another_option(key: str, value: Any) -> bool:
+    """Whether it is another sampler's default: an app's ``_target_`` leaves the chosen option's other keys in place."""
+    options = resources.files("hydra_plugins.sweeper_plugin").joinpath("conf/hydra/sweeper/sampler")
+    nothing = object()
+    return any(yaml.safe_load(option.read_text("utf-8")).get(key, nothing) == value for option in options.iterdir())
+
+
+def _as_choice(values: Any) -> str:
+    return f"choice({', '.join(map(str, values))})" if isinstance(values, Sequence) else str(values)
 
 
 def pareto_or_best(study: Study, count: int) -> Sequence[FrozenTrial]:

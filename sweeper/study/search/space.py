@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import check_distribution_compatibility
 
 from sweeper.errors import ConfigError, nearest
 from sweeper.space_node import declared
 from sweeper.study.compose import Composer, all_keys, has_key
-from sweeper.study.search.parameter import Parameter, Value, parameter
+from sweeper.study.search.parameter import Parameter, Value, parameter, text_of
 
 Point = dict[str, Value]
 Pick = Callable[[Parameter], Value]
@@ -37,6 +39,8 @@ class SearchSpace:
         self.composer = composer
         self.fixed = list(fixed)
         self.swept = {p.key: p for p in swept}
+        for p in (p for p in swept if composer.is_group(p.key)):
+            _check_options(p)
         self.search = list(search)
         self._fixed_keys = {composer.parse(o).get_key_element().lstrip("+~") for o in fixed}
         self._active: dict[tuple[str, ...], dict[str, Parameter]] = {}
@@ -73,7 +77,11 @@ class SearchSpace:
         return p.key not in point and self.composer.is_group(p.key)
 
     def _read(self, choices: Sequence[str]) -> dict[str, Parameter]:
+        chosen_groups = {text.partition("=")[0] for text in choices}
+        if any(self.composer.is_group(key) and key not in chosen_groups for key in self.swept):
+            return dict(self.swept)  # the rest depends on them, and without them there may be no config
         cfg = self.composer.compose([*self.fixed, *choices])
+        self._check_in_charge(cfg, choices)
         app = _app_part(cfg)
         table = {}
         for p in self.swept.values():
@@ -95,8 +103,20 @@ class SearchSpace:
                 )
             p_or_none = parameter(key, written, self.composer.parse, "space of an option")
             if p_or_none is not None:
+                if self.composer.is_group(key):
+                    _check_options(p_or_none)
                 table[key] = p_or_none
         return table
+
+    def _check_in_charge(self, cfg: DictConfig, choices: Sequence[str]) -> None:
+        """ConfigError where an option of a trial chooses what runs the sweep: by then it runs."""
+        for group in ("hydra/launcher", "hydra/sweeper"):
+            chosen, ours = (c.hydra.runtime.choices.get(group) for c in (cfg, self.composer.master))
+            if chosen != ours:
+                raise ConfigError(
+                    f"{group} must be the sweep's, not a trial's, got {chosen} from {' '.join(choices)} and {ours} for "
+                    f"the sweep; add {group}={chosen} to the command, or remove it from the option"
+                )
 
     def _picked(self, key: str) -> bool:
         for glob in self.search:
@@ -123,6 +143,7 @@ class SearchSpace:
             tables += others
         self.examples = [[*self.fixed, *(table[k].override(v) for k, v in point.items())] for point, table in tables]
         self._ambiguous = _incompatible([table for _, table in tables])
+        self._try_values(tables)
         for point, table in tables:
             for p in table.values():
                 label = "" if p.key in self.swept else self._label(p.key, point)
@@ -138,6 +159,21 @@ class SearchSpace:
             for written, label in sorted(entries):
                 found[key if len(different) == 1 else f"{key} ({label})"] = written
         return found
+
+    def _try_values(self, tables: list[tuple[Point, dict[str, Parameter]]]) -> None:
+        """ConfigError for a value that a structured config refuses: each choice is set once, and each bound."""
+        tried = set()
+        for chosen, table in tables:
+            whole = {**{k: p.at(0.0) for k, p in table.items()}, **chosen}
+            for p in table.values():
+                if p.key in chosen or (p.key, p.written) in tried:
+                    continue
+                tried.add((p.key, p.written))
+                for value in p.extremes:
+                    try:
+                        self.composer.compose(self.overrides({**whole, p.key: value}))
+                    except (HydraException, OmegaConfBaseException) as error:
+                        raise _refused(error, table, p, value) from error
 
     def _declared_keys(self, tables: list[tuple[Point, dict[str, Parameter]]]) -> set[str]:
         keys: set[str] = set()
@@ -213,6 +249,27 @@ class SearchSpace:
     def is_continuous(self, point: Mapping[str, Value]) -> bool:
         """True if some parameter active at ``point`` takes real values, so that it can't be drawn twice."""
         return any(p.count is None for p in self.active(point).values())
+
+
+def _check_options(p: Parameter) -> None:
+    """ConfigError for a choice of a group that can't be an option's name."""
+    for choice in getattr(p.distribution, "choices", (p.written,)):
+        if not isinstance(choice, str):
+            raise ConfigError(
+                f"{p.key} ({p.source}) must have names of options, got {text_of(choice)} of {p.written}: it is a "
+                "config group; leave it out, or quote a name that is a number: \"'1'\""
+            )
+
+
+def _refused(error: Exception, table: Mapping[str, Parameter], p: Parameter, value: Value) -> ConfigError:
+    named, _, text = str(error).splitlines()[0].rpartition(" override ")[2].partition("=")
+    if named.lstrip("+") in table:  # the one that Hydra could not set, maybe another one's first value
+        p, value = table[named.lstrip("+")], text
+    reason = str(error.__cause__ or error).splitlines()[0]
+    return ConfigError(
+        f"{p.key} ({p.source}) must have values that the config takes, got {value} of {p.written}: {reason}; "
+        "leave it out, or cast: int(…), float(…), str(…)"
+    )
 
 
 def _app_part(cfg: DictConfig) -> dict[str, Any]:

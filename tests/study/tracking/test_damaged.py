@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.study.test_damage import HOW, fuzz
-from tests.study.tracking.conftest import SYNC, WAIT_S, Project, contents
+from tests.study.tracking.conftest import Project, contents, sync
 
 FILES = ("study.yaml", ".study.yaml", "trials.jsonl", "study.end.json", "0001/events.0.jsonl", "0001/end.0.json")
 
@@ -34,9 +33,8 @@ def test_what_is_intact_is_brought(whole, tmp_path_factory, sampler, name, damag
     shutil.copytree(whole.path, where / "s")
     shutil.copy(whole.template, where / "mlflow.db")
     (where / "s" / name).write_bytes(damaged := damage((whole.path / name).read_bytes(), at, noise))
-    command = [*SYNC, str(where / "s"), "--tracking-uri", f"sqlite:///{where / 'mlflow.db'}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=WAIT_S)
-    assert done.returncode in (0, 1) and "Traceback" not in done.stderr, done
+    done = sync(whole.warm, str(where / "s"), "--tracking-uri", f"sqlite:///{where / 'mlflow.db'}")
+    assert done.code in (0, 1) and "Traceback" not in done.both, done
     assert (where / "s" / name).read_bytes() == damaged
     kept = "trials.jsonl" if name == "trials.jsonl" else "0001" if name.startswith("0001") else ""
     known = contents(where / "mlflow.db")
@@ -44,5 +42,5 @@ def test_what_is_intact_is_brought(whole, tmp_path_factory, sampler, name, damag
     if kept != "trials.jsonl":  # a trial whose line is lost comes back when the study is resumed
         for table in ("runs", "params", "metrics"):
             assert {r for r in known[table] if r[0] in unharmed} == {r for r in intact[table] if r[0] in unharmed}
-    if "can't be read" not in done.stderr and name != ".study.yaml":
+    if "can't be read" not in done.err and name != ".study.yaml":
         assert {r[0] for r in known["runs"]} == {r[0] for r in intact["runs"]}

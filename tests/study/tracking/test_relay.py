@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sweeper.folder import Attempt, End, write_end
+from tests.study.tracking.conftest import sync
 
 RELAY = [sys.executable, "-m", "sweeper.study.tracking.relay"]
 SYNC = [sys.executable, "-m", "sweeper", "sync"]
@@ -205,10 +206,9 @@ def test_the_relay_stays_light() -> None:
 
 def test_a_folder_without_a_study_is_one_line(project: Any, tmp_path: Path) -> None:
     def said(*arguments: str) -> str:
-        done = subprocess.run([*SYNC, *arguments], capture_output=True, text=True, timeout=WAIT_S)
-        assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.count("\n") == 1
-        return done.stderr
+        done = sync(project.warm, *arguments)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), done
+        return done.err
 
     project.trial(0)
     assert "must hold a study" in said(str(tmp_path))

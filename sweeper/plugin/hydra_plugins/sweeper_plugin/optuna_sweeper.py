@@ -55,14 +55,12 @@ PEER = "hydra_plugins.hydra_optuna_sweeper"
 _AtPeersPath.__name__ = _AtPeersPath.__qualname__ = "OptunaSweeper"
 _AtPeersPath.__module__ = f"{PEER}.optuna_sweeper"
 
-if PEER not in sys.modules and importlib.util.find_spec(PEER) is None:
-    _stand_in = ModuleType(f"{PEER}.optuna_sweeper", _AtPeersPath.__doc__)
+_spec = importlib.util.find_spec(PEER)
+if _spec is None or _spec.origin is None:  # only our `config` is there
+    _stand_in = ModuleType(_AtPeersPath.__module__, _AtPeersPath.__doc__)
     _stand_in.OptunaSweeper = _AtPeersPath
-    sys.modules[PEER] = ModuleType(PEER)
-    sys.modules[PEER].__file__ = None  # known as ours by this, where Hydra discovers its plugins once more
-    sys.modules[PEER].optuna_sweeper = _stand_in
     sys.modules[_stand_in.__name__] = _stand_in
-elif getattr(sys.modules.get(PEER), "__file__", "installed") is not None:
+else:
     print(
         "sweeper: hydra-optuna-sweeper is installed too and both serve hydra/sweeper=optuna; "
         "pip uninstall hydra-optuna-sweeper",

@@ -37,13 +37,12 @@ class SlurmLauncher(Launcher):
 
 PEER = "hydra_plugins.hydra_submitit_launcher"
 
-if PEER not in sys.modules and importlib.util.find_spec(PEER) is None:
+_spec = importlib.util.find_spec(PEER)
+if _spec is None or _spec.origin is None:  # only our `config` is there
     # for configs that hard-code hydra-submitit-launcher's ``_target_``s; that package is not needed
     _at_peers_path = type("SlurmLauncher", (SlurmLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
     _local_at_peers_path = type("LocalLauncher", (SubmititLocalLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
     _stand_in = ModuleType(f"{PEER}.submitit_launcher")
     _stand_in.SlurmLauncher = _at_peers_path
     _stand_in.LocalLauncher = _local_at_peers_path
-    sys.modules[PEER] = ModuleType(PEER)
-    sys.modules[PEER].submitit_launcher = _stand_in
     sys.modules[_stand_in.__name__] = _stand_in
