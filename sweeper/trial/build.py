@@ -70,7 +70,29 @@ def target(node: DictConfig, key: str) -> functools.partial[Any]:
         for name in bound.keywords:
             if name not in parameters:
                 raise ConfigError(f"{key}.{name} is unknown to {node._target_}{nearest(name, parameters)}; remove it")
+    for name, value in bound.keywords.items():
+        if name in parameters:
+            _check_type(f"{key}.{name}", value, parameters[name])
     return bound
+
+
+_KINDS: dict[str, tuple[type | tuple[type, ...], str]] = {  # annotation: what fits, and in words
+    "int": (int, "a whole number"),
+    "float": ((int, float), "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "text"),
+    "None": (type(None), "null"),
+}
+
+
+def _check_type(key: str, value: Any, parameter: inspect.Parameter) -> None:
+    """ConfigError for a value that isn't of the plain type that its parameter is annotated with."""
+    written = parameter.annotation
+    kinds = (written if isinstance(written, str) else getattr(written, "__name__", "")).split(" | ")
+    if not all(kind in _KINDS for kind in kinds) or value is parameter.default:
+        return
+    if not any(isinstance(value, _KINDS[k][0]) and (k == "bool" or not isinstance(value, bool)) for k in kinds):
+        raise ConfigError(f"{key} must be {' or '.join(_KINDS[k][1] for k in kinds)}, got {value!r}; set {key}=…")
 
 
 def call(bound: functools.partial[Any], key: str, *args: Any, note: str = "", **given: Any) -> Any:

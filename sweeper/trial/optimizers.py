@@ -32,7 +32,7 @@ def build_optimizer(node: DictConfig, model: nn.Module) -> Optimizer:
     """The optimizer that ``cfg.optimizer`` names, over the trainable parameters of ``model``."""
     bound = target(node, "optimizer")
     for name, rule in RULES.items():
-        if bound.keywords.get(name) is not None:
+        if name in bound.keywords:
             _check(name, bound.keywords[name], *rule)
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
@@ -52,6 +52,7 @@ def build_optimizer(node: DictConfig, model: nn.Module) -> Optimizer:
 
 
 def _check(name: str, value: Any, rule: str, holds: Callable[[float], bool], repair: str) -> None:
-    numbers = list(value) if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(v, (int, float)) and math.isfinite(v) and holds(v) for v in numbers):
+    numbers = list(value) if isinstance(value, list | tuple) and rule.endswith("each") else [value]
+    plain = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in numbers)
+    if not (plain and all(math.isfinite(v) and holds(v) for v in numbers)):
         raise ConfigError(f"optimizer.{name} must be {rule}, got {value}; try optimizer.{name}={repair}")
