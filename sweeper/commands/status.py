@@ -114,7 +114,7 @@ def _left(end: dict[str, Any] | None, study: Study, over: bool) -> str:
     state = end["state"] if end else None
     collect = f"python -m sweeper collect {os.path.relpath(study.folder)}"
     if state == "RUNNING":
-        return f"none, its jobs run on; to tell what has ended: {collect}"
+        return f"none, {'all has ended' if over else 'its jobs run on'}; to tell what has ended: {collect}"
     if state in ("COMPLETE", "FAIL") and over:
         return "none, the study has ended"
     how = "none, it was stopped" if state else "none, it died"

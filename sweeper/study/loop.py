@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,6 @@ class _Running:
     asked: Asked
     job: Job
     lost: int  # attempts that died by no fault of their own
-    started: float = field(default_factory=time.monotonic)
     attempt: int = -1  # the one whose metrics are read
     events: Tail | None = None
 
@@ -142,7 +141,7 @@ class Loop:
             end = counted_end(path)
             if end is not None:
                 self._report(trial.number, (e for n in record.attempts(path) for e in _metrics(path, n)))
-                self._tell(asked.number, end, asked, 0.0, path, None)
+                self._tell(asked.number, end, asked, _seconds(path, end), path, None)
                 continue
             losses = self._losses(path)
             job = Job(asked.number, submitted.attempt, tuple(submitted.overrides), path, str(self.folder.path))
@@ -193,7 +192,7 @@ class Loop:
         last = attempt if ended is None else attempt - 1
         self.folder.log_submission(asked.number, last, name, asked.params, told, repeats)
         if ended is not None:
-            self._tell(asked.number, ended, asked, 0.0, path, None)
+            self._tell(asked.number, ended, asked, _seconds(path, ended), path, None)
             return
         self.asker.note_submission(asked.number, path, told)
         job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
@@ -212,7 +211,8 @@ class Loop:
     def _conclude(self, exit_: Exit, *, stopping: bool = False) -> None:
         running = self._running.pop(exit_.number)
         path, attempt = running.job.folder, exit_.attempt
-        end = record.read_attempt(path, attempt).end
+        seen = record.read_attempt(path, attempt)
+        end = seen.end
         undecided = end is None or end.state == record.LOST or (end.state == record.INTERRUPTED and exit_.lost)
         if end is None or (undecided and not stopping):
             end = self._verdict(running, exit_, stopping)
@@ -226,7 +226,7 @@ class Loop:
             return
         if end.state == record.INTERRUPTED:
             return
-        seconds = time.monotonic() - running.started
+        seconds = end.time - seen.start.get("time", end.time)  # a queue's time is not its own
         self._tell(exit_.number, end, running.asked, seconds, path, record.log_tail(path, attempt))
         if not stopping:
             self._check_failure_rate()
@@ -322,6 +322,12 @@ class Loop:
             say(f"stopping {len(self._running)} running trial(s), at most {GRACE_S:g} s; Ctrl-C again kills them")
             for exit_ in self.slots.stop(GRACE_S):
                 self._conclude(exit_, stopping=True)
+
+
+def _seconds(folder: Path, end: End) -> float:
+    """How long the attempt took that ended so."""
+    starts = (record.read_attempt(folder, n).start.get("time", end.time) for n in record.attempts(folder))
+    return end.time - max((start for start in starts if start <= end.time), default=end.time)
 
 
 def _metrics(folder: Path, attempt: int) -> list[dict[str, Any]]:

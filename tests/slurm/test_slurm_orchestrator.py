@@ -107,11 +107,12 @@ def test_detach_and_collect(slurm, run, tmp_path):
     out, err = watch.communicate(timeout=60)  # it ends with the last of them
     assert watch.returncode == 0 and "5 of 5 trials have ended" in out and "sweeper collect s" in out, out + err
     until(lambda: queue_is_empty(slurm))
-    both = [
-        subprocess.Popen([sys.executable, "-m", "sweeper", "collect", "s"], cwd=tmp_path, env=environment())
-        for _ in range(2)
-    ]
-    assert [p.wait(timeout=60) for p in both] == [0, 0]
+    both = [start("-m", "sweeper", "collect", "s", cwd=tmp_path) for _ in range(2)]
+    said = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    for number, lines in ((n, events(tmp_path / "s" / str(n))[0]) for n in range(5)):
+        seconds = lines[-1]["time"] - lines[0]["time"]  # as it ran, whenever that was
+        assert f"trial {number:04d} COMPLETE" in "".join(said) and f" {seconds:.1f} s  x=" in "".join(said)
     trials = study(tmp_path / "s").trials
     assert len(trials) == 5 and {t.state.name for t in trials} == {"COMPLETE"}
     assert results(tmp_path / "s")["counts"]["COMPLETE"] == 5
