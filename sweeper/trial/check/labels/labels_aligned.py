@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.check import Check
 from sweeper.trial.check.labels.simple import (
     SIGMAS,
     features,
-    has_features,
     left_out,
+    on_training,
     sample,
     standardised,
     targets_matrix,
@@ -31,13 +31,7 @@ class LabelsAligned(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Ridge and nearest neighbour, left one out, against shuffled labels; else the model itself, held out."""
-        batch = sample(subject.pool)
-        if not has_features(batch):
-            raise NotApplicable("inputs do not vary")
-        x, y = standardised(features(batch)), targets_matrix(subject, batch.targets)
-        if y.shape[1] > len(y) / 4:
-            raise NotApplicable(f"{y.shape[1]} classes for {len(y)} examples are too many to say")
-        found = left_out(x, y, subject.is_labels)
+        found = on_training(subject)
         kind = "balanced accuracy" if subject.is_labels else "correlation"
         words = (
             f"a simple model's {kind} is {found.score:.3f}, {found.chance:.3f} ± {found.sigma:.3f} with shuffled labels"

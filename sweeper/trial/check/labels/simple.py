@@ -71,6 +71,20 @@ def targets_matrix(subject: Subject, targets: Tensor) -> Tensor:
     return (values - values.mean()) / values.std().clamp(min=1e-12)
 
 
+def on_training(subject: Subject) -> Score:
+    """:func:`left_out` on the training examples at hand, measured once; NotApplicable where it can't say."""
+    if "left_out" not in subject.facts:
+        batch = sample(subject.pool)
+        if not has_features(batch):
+            raise NotApplicable("inputs do not vary")
+        y = targets_matrix(subject, batch.targets)
+        if y.shape[1] > len(y) / 4:
+            raise NotApplicable(f"{y.shape[1]} classes for {len(y)} examples are too many to say")
+        subject.facts["left_out"] = left_out(standardised(features(batch)), y, subject.is_labels)
+    found: Score = subject.facts["left_out"]
+    return found
+
+
 def left_out(x: Tensor, y: Tensor, is_labels: bool) -> Score:
     """The better of ridge and nearest neighbour on examples that they have not seen, against shuffled labels."""
     if len(x) < FEWEST:
@@ -89,15 +103,23 @@ def left_out(x: Tensor, y: Tensor, is_labels: bool) -> Score:
 
 def _ridge_hat(x: Tensor) -> Tensor:
     """The matrix that gives each left-out prediction from the others' targets (Golub, Heath & Wahba 1979)."""
-    gram = x @ x.T + 1.0  # 1: a column for the mean
-    gram.diagonal().add_(0.1 * float(gram.diagonal().mean()))
-    inverse = torch.linalg.inv(gram)
-    hat: Tensor = torch.eye(len(x), dtype=x.dtype) - inverse / inverse.diagonal()[:, None]
+    rows = torch.cat([x, torch.ones(len(x), 1, dtype=x.dtype)], 1)  # a column for the mean
+    penalty = 0.1 * float(rows.square().sum(1).mean())
+    eye = torch.eye(len(x), dtype=x.dtype)
+    if rows.shape[1] < len(x):  # the inverse of whichever is smaller: over features, or over examples
+        gram = rows.T @ rows
+        gram.diagonal().add_(penalty)
+        rest = eye - rows @ torch.linalg.solve(gram, rows.T)
+    else:
+        gram = rows @ rows.T
+        gram.diagonal().add_(penalty)
+        rest = penalty * torch.linalg.inv(gram)
+    hat: Tensor = eye - rest / rest.diagonal()[:, None]
     return hat
 
 
 def _scores(hat: Tensor, neighbour: Tensor, y: Tensor, is_labels: bool) -> list[float]:
-    # hat: prediction without example i is y_i - (inverse @ y)_i / inverse_ii
+    # hat: prediction without example i is y_i - (rest @ y)_i / rest_ii
     return [_score(hat @ y, y, is_labels), _score(y[neighbour], y, is_labels)]
 
 

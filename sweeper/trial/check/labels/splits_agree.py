@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.labels.simple import FEWEST, features, left_out, sample, standardised, targets_matrix
+from sweeper.trial.check.labels.simple import FEWEST, features, on_training, sample, standardised
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import heatmap
 from sweeper.trial.verdict import Verdict
@@ -31,8 +31,7 @@ class SplitsAgree(Check):
         if raw_train.shape[1] != raw_val.shape[1]:
             raise NotApplicable("the splits have inputs of other shapes")
         x, v = standardised(raw_train), standardised(raw_val, raw_train)
-        within = left_out(x, targets_matrix(subject, train.targets), subject.is_labels)
-        if within.z < 8:
+        if on_training(subject).z < 8:
             raise NotApplicable("a simple model says too little to compare splits by")
         labels, wanted = (subject.labels(b.targets).cpu() for b in (train, val))
         seen = labels[torch.cdist(x, x).fill_diagonal_(float("inf")).argmin(1)]
