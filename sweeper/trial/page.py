@@ -23,6 +23,7 @@ svg text { font: 11px system-ui, sans-serif; fill: #333; } img { image-rendering
 table { border-collapse: collapse; } th, td { border: 1px solid #8886; padding: .15rem .6rem; text-align: left; }
 figure { margin: .6rem 0; } .montage { display: flex; flex-wrap: wrap; gap: .5rem; } .montage figure { margin: 0; }
 figcaption { font-size: .85rem; max-width: 30rem; } .montage figcaption { max-width: 5rem; overflow-wrap: anywhere; }
+@media (max-width: 40rem) { dl { display: block; } dd { margin: 0 0 .4rem; } }
 """
 TITLES = {FAIL: "Failed, the likely cause first", PASS: "Passed", NOT_APPLICABLE: "Not applicable"}
 MARKS = {FAIL: "FAIL", PASS: "pass", NOT_APPLICABLE: "n/a"}

@@ -11,9 +11,11 @@ from hydra.utils import to_absolute_path
 
 from sweeper.errors import ConfigError, nearest
 from sweeper.trial.data.examples import SPLITS, Array, Column, Examples, Problem
+from sweeper.trial.data.overrides import listed
 from sweeper.trial.data.targets import targets_of
 
 MIXED = 0.5  # a column of words of which more than this share are numbers is a column of numbers with words in it
+SEPARATORS = (";", "\t", "|")
 SHOWN = 1000  # problems of one column that are kept: enough to see, bounded in memory
 
 
@@ -30,8 +32,8 @@ def table(
     columns = [str(name) for name in frame.columns]
     for key, name in {"target": target, "split.column": split_column, "split.group": split_group}.items():
         _require(key, name, columns)
-    for key, listed in {"drop": drop, "categorical": categorical}.items():
-        for name in listed:
+    for key, wanted in {"drop": drop, "categorical": categorical}.items():
+        for name in wanted:
             _require(key, name, columns)
     if split_column is not None:
         split = _split_of(frame[split_column], split_column)
@@ -99,6 +101,11 @@ def _read_file(key: str, path: str, missing: Sequence[str]) -> Any:
     except Exception as error:  # parsers raise their own kinds, beside OSError, ValueError and UnicodeDecodeError
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{key} must be a readable CSV or Parquet file, got {path}: {reason}; repair it") from error
+    if len(frame.columns) == 1 and (other := next((sign for sign in SEPARATORS if sign in str(frame.columns[0])), "")):
+        raise ConfigError(
+            f"{key} must have commas between its columns, got {other!r} in {path}; write it anew: "
+            f"pandas.read_csv(path, sep={other!r}, decimal=',').to_csv('new.csv', index=False)"
+        )
     if len(frame) == 0:
         raise ConfigError(f"{key} must have rows, got none in {path}; check the file")
     return frame
@@ -106,8 +113,8 @@ def _read_file(key: str, path: str, missing: Sequence[str]) -> Any:
 
 def _require(key: str, name: str | None, columns: list[str]) -> None:
     if name is not None and name not in columns:
-        listed = ", ".join(columns[:12]) + (" …" if len(columns) > 12 else "")
-        raise ConfigError(f"data.{key} must be a column, got {name}{nearest(name, columns)}; the columns are {listed}")
+        some = ", ".join(columns[:12]) + (" …" if len(columns) > 12 else "")
+        raise ConfigError(f"data.{key} must be a column, got {name}{nearest(name, columns)}; the columns are {some}")
 
 
 def _split_of(values: Any, name: str) -> Array:
@@ -173,7 +180,7 @@ def _column(
     if len(found) > max_categories:
         detail = (
             f"{len(found)} different words in {len(values)} rows, more than data.max_categories={max_categories}; "
-            f"an identifier or a text? data.drop=[{name}] leaves it out"
+            f"an identifier or a text? 'data.drop={listed([name])}' leaves it out"
         )
         problems.append(Problem(f"column {name}", "too_many_categories", detail))
     return np.where(codes < 0, np.nan, codes), Column(name, tuple(map(str, found))), problems

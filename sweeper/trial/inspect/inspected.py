@@ -160,7 +160,8 @@ def _rows(examples: Examples, images: Floats | None, train: Ints) -> Floats:
 
 
 def _guesses(examples: Examples, rows: Floats, near: Ints) -> Guesses | None:
-    holes = any(problem.issue in ("target_missing", "mixed_types") for problem in examples.problems)
+    kinds = {problem.issue for problem in examples.problems}
+    holes = "target_missing" in kinds or ("mixed_types" in kinds and examples.classes is None)
     values = examples.targets
     if len(examples) < 50 or holes or len(np.unique(values)) < 2 or not np.isfinite(values).all():
         return None

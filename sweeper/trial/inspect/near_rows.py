@@ -10,7 +10,7 @@ from sweeper.trial.inspect.neighbours import Floats, neighbours
 
 K = 8  # the neighbour whose distance is the scale
 CHANCE = 5e-4  # of a row whose nearest counts by chance
-SURELY = 0.01
+SURELY, RARE = 0.01, 1000  # in one dimension one row in 2 * RARE is so close by chance
 LEAST_ALIKE = 0.5
 
 
@@ -30,7 +30,7 @@ def near_rows(rows: Floats) -> tuple[npt.NDArray[np.int64], Floats]:
     scale = np.maximum(distance[:, K - 1], 1e-9)
     ratio = distance / np.minimum(scale[:, None], scale[index])
     low = float(np.quantile(distance[:, 0] / scale, 0.5))
-    bound = limit(distance[:, 0] / scale, CHANCE, surely=min(SURELY, low / 10), at_most=LEAST_ALIKE)
+    bound = limit(distance[:, 0] / scale, CHANCE, surely=min(SURELY, low / RARE), at_most=LEAST_ALIKE)
     a, place = np.nonzero(ratio < bound)
     pairs = np.unique(np.sort(np.stack([a, index[a, place]], 1), axis=1), axis=0)
     return pairs, np.linalg.norm(rows[pairs[:, 0]] - rows[pairs[:, 1]], axis=1)

@@ -1,9 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sweeper.errors import ConfigError
 from sweeper.trial.data import load, open_test, read
+from sweeper.trial.data.overrides import listed
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -135,3 +137,15 @@ def test_an_unreadable_file_is_one_line(compose, tmp_path, content):
 def test_a_key_without_effect_is_an_error(compose):
     with pytest.raises(ConfigError, match=r"data.split.group has no effect on .*digits, got x"):
         load(compose("data=digits", "+data.split.group=x").data)
+
+
+def test_a_file_with_semicolons_is_named_and_its_repair(compose, tmp_path):
+    (tmp_path / "x.csv").write_text("a;b;y\n1,5;2;0\n2,5;3;1\n")
+    with pytest.raises(ConfigError, match=r"must have commas between its columns, got ';' in .*sep=';', decimal=','"):
+        read(compose("data=table", f"data.path={tmp_path / 'x.csv'}", "data.target=y").data)
+
+
+def test_names_are_listed_as_hydra_reads_them():
+    names = ["a", "b c", "größe (m²)", 'a "b"', "1st", "x,y"]
+    parsed = OverridesParser.create().parse_overrides([f"data.drop={listed(names)}"])
+    assert [str(value) for value in parsed[0].value()] == names

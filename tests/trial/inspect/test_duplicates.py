@@ -77,6 +77,13 @@ def test_rows_with_a_little_noise_are_found(columns):
     assert len(near_rows(rows)[0]) <= 2
 
 
+def test_rows_of_one_number_and_categories_are_close_by_nature():
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(300, 1)), np.eye(5)[rng.integers(0, 5, 300)]], 1)
+    rows = ((rows - rows.mean(0)) / rows.std(0)).astype(np.float32)
+    assert len(near_rows(rows)[0]) <= 4  # 8 with a bound that is rare in three dimensions alone
+
+
 def test_neighbours_are_those_of_scikit_learn(monkeypatch):
     rng = np.random.default_rng(0)
     centres = rng.normal(0, 5, (30, 8))
