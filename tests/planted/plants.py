@@ -70,7 +70,8 @@ def load_all() -> None:
     package = importlib.import_module("bugs")
     for module in pkgutil.iter_modules(package.__path__, "bugs."):
         importlib.import_module(module.name)
-    importlib.import_module("healthy")
+    for name in ("healthy", "healthy_models", "healthy_training"):
+        importlib.import_module(name)
 
 
 def subject(plant: Plant, seed: int) -> Subject:

@@ -7,11 +7,13 @@ import pytest
 
 plants.load_all()
 
-SAMPLE = list({plant.names[0]: plant for plant in plants.BUGS}.values())  # one a verdict
+SAMPLE = list({plant.names[0]: plant for plant in reversed(plants.BUGS)}.values())  # the first for each verdict
 HEALTHY = (
     "config: default (digits, MLP, Adam)", "config: diabetes, linear, SGD", "config: dropout",
     "MLP with batch norm and dropout, own evaluation", "tiny: 24 examples as one batch", "binary with a sigmoid",
-    "causal transformer, shift in the loss", "imbalanced, nine in ten, plain start",
+    "causal transformer, shift in the loss", "imbalanced, nine in ten, plain start", "L-BFGS with a closure",
+    "frozen backbone with batch norm kept in evaluation mode", "two views, in-batch negatives (InfoNCE)",
+    "a loss with a weight of its own, which the optimizer has",
 )  # fmt: skip
 
 

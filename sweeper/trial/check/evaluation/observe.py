@@ -69,6 +69,7 @@ def _observe(subject: Subject) -> Observed:
     handle = subject.model.register_forward_pre_hook(lambda module, _: modes.append(module.training))
     before = {name: t.clone() for name, t in subject.model.state_dict().items()}
     subject.model.train()
+    training = [m.training for m in subject.model.modules()]  # a frozen part may keep itself in evaluation mode
     pairs = [(b.inputs, b.targets) for b in batches]
     known: dict[str, Any] = {"model": subject.model, "optimizer": subject.optimizer}
     known |= dict.fromkeys(("loss", "loss_fn", "criterion"), subject.loss_function)
@@ -79,7 +80,7 @@ def _observe(subject: Subject) -> Observed:
     finally:
         handle.remove()
     changed = any(not torch.equal(before[name], t) for name, t in subject.model.state_dict().items())
-    restored = all(m.training for m in subject.model.modules())
+    restored = [m.training for m in subject.model.modules()] == training
     if not restored and subject.step is not None:  # a step that sets the mode itself is as good
         restored = _mode_in_step(subject)
     return Observed(

@@ -82,6 +82,8 @@ def _few(subject: Subject) -> Batch:
 
 def _floor(subject: Subject, batch: Batch) -> float:
     """The loss of the right answer itself: 0, or the entropy that label smoothing leaves."""
+    if not subject.plain_loss:
+        return 0.0
     try:
         outputs = subject.first_outputs.detach()[: len(batch)]
         if subject.kind.name == VALUES:

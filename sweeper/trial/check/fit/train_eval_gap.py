@@ -10,6 +10,7 @@ from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 PASSES = 300  # with the slowest momentum in use, 0.01, 5 % of the start are left
+ONES = 128  # examples of batches of one
 GAP = 0.25  # of the spread of the outputs
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -27,6 +28,8 @@ class TrainEvalGap(Check):
         norms = [m for m in subject.model.modules() if isinstance(m, NORMS) and m.track_running_stats]
         if not norms:
             raise NotApplicable("the model has no batch norm")
+        if len(subject.batch) == 1 and subject.loader is not None and len(subject.pool) >= 8:
+            return self._one_at_a_time(subject)
         if len(subject.batch) < 8:
             raise NotApplicable("the batch has fewer than 8 examples")
         for module in subject.model.modules():
@@ -43,4 +46,22 @@ class TrainEvalGap(Check):
             gap <= GAP, f"outputs in evaluation differ from those in training by {gap:.2g} of their spread, "
             f"{len(norms)} norms with momentum {norms[0].momentum}",
             expected=f"at most {GAP:g}", measured={"gap": gap},
+        )  # fmt: skip
+
+    def _one_at_a_time(self, subject: Subject) -> Verdict:
+        """In training each example is normalised by itself, in evaluation by all: outputs of both modes."""
+        rows = [subject.pool.take(torch.tensor([i])).inputs for i in range(min(len(subject.pool), ONES))]
+        with torch.no_grad():
+            for inputs in rows * (PASSES // len(rows) + 1):
+                subject.outputs(inputs, training=True)
+            trained, evaluated = (
+                torch.cat([subject.outputs(inputs, training=mode) for inputs in rows]) for mode in (True, False)
+            )
+        spread = float((trained - trained.mean(0)).square().mean().sqrt())
+        gap = float((trained - evaluated).square().mean().sqrt()) / max(spread, 1e-12)
+        return self.judged(
+            gap <= GAP, "batch norm sees one example at a time, outputs in evaluation differ from those in training "
+            f"by {gap:.2g} of their spread",
+            expected=f"at most {GAP:g}", measured={"gap": gap},
+            advice="use batches of 16 or more, or a norm that does not look at the batch (GroupNorm, LayerNorm)",
         )  # fmt: skip

@@ -12,6 +12,7 @@ from sweeper.trial.pictures import Picture, heatmap
 from sweeper.trial.verdict import Verdict
 
 DRAWS = 4  # of noise: a path that rectifiers close in one is open in another
+ROUNDING = 1e-4  # of the outputs
 BORDER = 0.05  # of the pixels: strided windows may leave out the last rows and columns
 
 
@@ -33,7 +34,12 @@ class InputUsed(Check):
         else:
             raise NotApplicable("inputs are neither real numbers nor (batch, time) tokens")
         if not bool((reach > 0).any()):
-            raise NotApplicable("nothing that enters has an effect; see the checks of the start and of the fit")
+            if values.is_floating_point() and _unmoved(subject, values):
+                return self.failed(
+                    "no part of the input has an effect, whatever the weights are", expected="all",
+                    advice="look for a norm over an axis of length 1, and for what overwrites the input",
+                )  # fmt: skip
+            raise NotApplicable("nothing that enters has an effect yet; see the checks of the start and of the fit")
         ignored = (reach == 0).reshape(-1)
         count, total = int(ignored.sum()), ignored.numel()
         allowed = BORDER * total if reach.ndim == 3 and not bool((reach == 0).flatten(1).all(1).any()) else 0
@@ -64,6 +70,26 @@ def _by_gradient(subject: Subject, values: Tensor) -> Tensor:
         if gradient is not None:
             total += gradient.abs().sum(0).double().nan_to_num()
     return total.cpu()
+
+
+@torch.no_grad()
+def _unmoved(subject: Subject, values: Tensor) -> bool:
+    """Other inputs give the same outputs to within rounding, with weights drawn anew in a usual size.
+
+    Weights that start at 0, or a bias that closes every rectifier, are thus no reason.
+    """
+    inputs = subject.batch.first(32).inputs
+    number = next(i for i, t in enumerate(tensors(subject.batch.inputs)) if t is values)
+    for draw in range(DRAWS):
+        torch.manual_seed(draw)
+        for parameter in subject.model.parameters():
+            parameter.normal_(0, parameter[0].numel() ** -0.5 if parameter.ndim >= 2 else 0.5)
+        before, after = (
+            subject.outputs(replace(inputs, number, t)) for t in (values[:32], torch.randn_like(values[:32]))
+        )
+        if float((after - before).abs().max()) > ROUNDING * float(before.abs().max()):
+            return False
+    return True
 
 
 def _by_change(subject: Subject, values: Tensor) -> Tensor:

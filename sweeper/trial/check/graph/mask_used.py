@@ -10,6 +10,8 @@ from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
+NOISE = 1e-4  # of the other effect: sums in another order
+
 
 class MaskUsed(Check):
     """Padding must not change an answer, or the answer depends on how long the others in the batch are."""
@@ -33,7 +35,7 @@ class MaskUsed(Check):
         effects = {name: _effect(subject, inputs, values, chosen) for name, chosen in (("0", ~where), ("1", where))}
         constant = {"0": _one_value(values[~where]), "1": _one_value(values[where])}
         seen, hidden = max(effects, key=lambda name: effects[name]), min(effects, key=lambda name: effects[name])
-        if effects[hidden] == 0 < effects[seen] and constant[seen] and not constant[hidden]:
+        if effects[hidden] <= NOISE * effects[seen] and effects[seen] > 0 and constant[seen] and not constant[hidden]:
             return self.failed(
                 "the outputs depend on the masked positions that all hold one value, the padding, and on no other",
                 expected="they depend on the others",
@@ -41,7 +43,7 @@ class MaskUsed(Check):
             )  # fmt: skip
         least = min(effects, key=lambda name: effects[name])
         return self.judged(
-            effects[least] <= 1e-4 * max(effects.values()) or effects[least] == 0,
+            effects[least] <= NOISE * max(effects.values()) or effects[least] == 0,
             f"changing inputs moves outputs by {effects['0']:.3g} where the mask is 0 and by {effects['1']:.3g} "
             "where it is 1",
             expected="0 for one of them", measured={"zero": effects["0"], "one": effects["1"]},
@@ -53,13 +55,26 @@ def _one_value(values: Tensor) -> bool:
 
 
 def _mask(inputs: Inputs, values: Tensor) -> Tensor | None:
+    """A mask among the inputs; the one that lengths stand for where there are lengths."""
     for tensor in tensors(inputs):
+        if tensor is not values and tensor.ndim == 1 and (mask := _by_length(tensor, values)) is not None:
+            return mask
         if tensor is values or tensor.shape != values.shape[: tensor.ndim] or tensor.ndim < 2:
             continue
         kinds = torch.unique(tensor)
         if len(kinds) == 2 and bool(((kinds == 0) | (kinds == 1)).all()):
             return tensor
     return None
+
+
+def _by_length(lengths: Tensor, values: Tensor) -> Tensor | None:
+    """Positions below each row's length, if such numbers they are: behind them all rows hold one value."""
+    if lengths.is_floating_point() or lengths.dtype == torch.bool or values.ndim < 2 or len(lengths) != len(values):
+        return None
+    if int(lengths.min()) < 1 or int(lengths.max()) > values.shape[1] or int(lengths.min()) == values.shape[1]:
+        return None
+    mask = torch.arange(values.shape[1], device=lengths.device) < lengths[:, None]
+    return mask if _one_value(values[~mask]) else None
 
 
 def _effect(subject: Subject, inputs: Inputs, values: Tensor, where: Tensor) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sweeper.trial.check.check import Check
+from sweeper.trial.check.graph.leaves import leaves
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -11,11 +12,11 @@ class OptimizerParameters(Check):
     """An optimizer made before a layer was replaced, or from another copy of the model, trains nothing that counts."""
 
     name, rank, tip = "optimizer_parameters", 20, 7
-    hypothesis = "The optimizer updates every trainable parameter of this model, and nothing else."
+    hypothesis = "The optimizer updates every trainable parameter of this model, and nothing that is not used."
     advice = "make the optimizer from model.parameters() after the model is complete; freeze with requires_grad_(False)"
 
     def measure(self, subject: Subject) -> Verdict:
-        """Compare the two sets, by identity."""
+        """Compare the two sets, by identity; parameters of the loss itself may be there as well."""
         if not subject.trainable():
             return self.failed(
                 "no parameter of the model is trainable", expected="some with requires_grad",
@@ -23,7 +24,8 @@ class OptimizerParameters(Check):
             )  # fmt: skip
         mine = {id(p): name for name, p in subject.model.named_parameters()}
         held = [p for group in subject.given_optimizer.param_groups for p in group["params"]]
-        stale = sum(id(p) not in mine for p in held)
+        others = {id(p) for p in held} - set(mine)
+        stale = len(others - _of_the_loss(subject)) if others else 0
         ids = {id(p) for p in held}
         missing = [
             name
@@ -41,3 +43,11 @@ class OptimizerParameters(Check):
             expected="all trainable parameters of this model",
             measured={"stale": stale, "missing": len(missing)},
         )
+
+
+def _of_the_loss(subject: Subject) -> set[int]:
+    """Trainable tensors in the computation: a learned temperature, weights of several losses."""
+    try:
+        return {id(leaf) for leaf in leaves(subject)}
+    except Exception:  # the loss does not run; loss_runs says so
+        return set()

@@ -14,6 +14,7 @@ from sweeper.trial.check.outputs import (
     CLASSES,
     LOG_PROBABILITIES,
     PROBABILITIES,
+    RAW,
     SIGMOID,
     VALUES,
     Family,
@@ -60,13 +61,13 @@ def _first_loss(subject: Subject) -> FirstLoss:
         return float(subject.loss(constant.expand_as(outputs).contiguous(), batch.targets))
 
     logits = _before(outputs, family)
-    axes = [i for i in range(logits.ndim) if i != kind.axis] if kind.name == CLASSES else [0]
+    axes = _axes(subject, outputs, bias)
     answer = logits.mean(axes, keepdim=True)
     if bias is not None and bias.numel() == answer.numel():
         answer = bias.to(answer).reshape(answer.shape)
     mean = as_family(answer, family)
     zero = as_family(torch.zeros_like(mean), family)
-    candidates = [as_family(best, family) for best in _best(subject, batch.targets, mean)]
+    candidates = [as_family(best, family) for best in _best(subject, batch.targets, outputs, mean, axes)]
     return FirstLoss(
         first=float(subject.loss(outputs, batch.targets)), bias=loss(mean), zero=loss(zero),
         best=min(loss(constant) for constant in [*candidates, zero, mean]),
@@ -90,7 +91,11 @@ def _outputs_and_bias(subject: Subject, batch: Batch) -> tuple[Tensor, Tensor | 
     finally:
         for handle in handles:
             handle.remove()
-    return outputs, last[1] if last and last[0].numel() == outputs.numel() else None
+    if not last or last[0].numel() != outputs.numel():
+        return outputs, None
+    if subject.family.name == RAW and not torch.allclose(last[0].reshape(outputs.shape), outputs, rtol=1e-4, atol=1e-6):
+        return outputs, None  # scaled or shifted afterwards
+    return outputs, last[1]
 
 
 def _before(outputs: Tensor, family: Family) -> Tensor:
@@ -104,7 +109,20 @@ def _before(outputs: Tensor, family: Family) -> Tensor:
     return outputs
 
 
-def _best(subject: Subject, targets: Tensor, like: Tensor) -> list[Tensor]:
+def _axes(subject: Subject, outputs: Tensor, bias: Tensor | None) -> list[int]:
+    """The axes that a bias is constant along: of maps and sequences all but that of the channels."""
+    if subject.kind.name == CLASSES:
+        kept = [subject.kind.axis]
+    elif outputs.ndim <= 2 or (bias is not None and bias.numel() == outputs[0].numel()):
+        kept = list(range(1, outputs.ndim))
+    elif bias is not None:
+        kept = [axis for axis in (1, outputs.ndim - 1) if outputs.shape[axis] == bias.numel()][:1]
+    else:
+        kept = [1] if outputs.ndim > 3 else []
+    return [axis for axis in range(outputs.ndim) if axis not in kept]
+
+
+def _best(subject: Subject, targets: Tensor, outputs: Tensor, like: Tensor, axes: list[int]) -> list[Tensor]:
     kind = subject.kind
     if kind.name == CLASSES:
         if targets.is_floating_point():
@@ -114,9 +132,10 @@ def _best(subject: Subject, targets: Tensor, like: Tensor) -> list[Tensor]:
             prior = torch.bincount(counted, minlength=kind.count).double()
         prior = prior.clamp(min=0.5 / max(len(targets), 1))
         return [(prior / prior.sum()).log().to(like).reshape(like.shape)]
-    values = targets.double().reshape(len(targets), -1)
-    if values.shape[1] != like[0].numel():
+    if targets.numel() != outputs.numel():
         return []
+    kept = [axis for axis in range(outputs.ndim) if axis not in axes]
+    values = targets.double().reshape(outputs.shape).permute(*axes, *kept).reshape(-1, like.numel())
     if kind.name == BINARY:
         return [values.mean(0).clamp(1e-3, 1 - 1e-3).logit().to(like).reshape(like.shape)]
     assert kind.name == VALUES

@@ -13,6 +13,8 @@ from sweeper.trial.pictures import bars
 from sweeper.trial.verdict import Verdict
 
 SURE = 0.999  # of the target's variance: classes would lie 60 deviations apart
+GRID, IN_ORDER = 0.1, 0.95  # of a step off whole steps, by rounding; of neighbours that share the class
+FARTHEST = 20  # steps from one row to the next: the rows between are in other splits
 OTHERS = 0.2  # share of the features that may be so before the task is simply easy
 
 
@@ -31,6 +33,11 @@ class TargetLeakage(Check):
         if len(x) < FEWEST or x.shape[1] < 3:
             raise NotApplicable("there are too few examples or features")
         shares = _between(x, labels) if subject.is_labels else _correlation(x, labels)
+        if (number := _running_number(x, labels)) is not None and subject.is_labels:
+            return self.failed(
+                f"feature {number} counts the examples, in an order sorted by class", expected="no row number among "
+                "the features", advice="remove the row number (the table's index), or what was made from it",
+            )  # fmt: skip
         sure = (shares >= SURE).nonzero()[:, 0]
         best = int(shares.argmax())
         top = {f"feature {int(i)}": float(shares[i]) for i in shares.argsort(descending=True)[:10]}
@@ -63,3 +70,15 @@ def _correlation(x: Tensor, values: Tensor) -> Tensor:
         found.append(torch.where(norm > 1e-9, (a * b[:, None]).sum(0) / norm.clamp(min=1e-9), torch.zeros_like(norm)))
     constant = x.std(0) == 0
     return torch.stack(found).square().max(0).values.masked_fill(constant, 0.0)
+
+
+def _running_number(x: Tensor, labels: Tensor) -> int | None:
+    """A feature whose values all differ, lie on one grid, and are in the order of the classes."""
+    ordered, order = x.sort(0)
+    gaps = ordered[1:] - ordered[:-1]
+    least = gaps.min(0).values
+    steps = gaps / least.clamp(min=1e-12)
+    on_grid = torch.where(least > 0, (steps - steps.round()).abs().max(0).values, 1.0)
+    neighbours = (labels[order[1:]] == labels[order[:-1]]).double().mean(0)
+    found = ((on_grid < GRID) & (neighbours > IN_ORDER) & (steps.max(0).values < FARTHEST)).nonzero()[:, 0]
+    return int(found[0]) if len(found) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.loss.per_example import loop
+from sweeper.trial.check.loss.shift import positions_mixed
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -19,6 +20,12 @@ class LossBroadcast(Check):
     def measure(self, subject: Subject) -> Verdict:
         """The loss of a batch against a loop over its examples; and whose targets an example's gradient depends on."""
         found = loop(subject)
+        if (mixed := positions_mixed(subject)) > 1:
+            return self.failed(
+                f"another class as the target of one position moves the gradients of {mixed} positions",
+                expected="of that position alone", measured={"positions": mixed},
+                advice="move the axis of the classes with transpose(1, 2) or permute: view and reshape scramble them",
+            )  # fmt: skip
         shapes = f"outputs {tuple(subject.first_outputs.shape)}, targets {tuple(subject.batch.targets.shape)}"
         return self.judged(
             found.is_mean or found.is_sum or found.separable,

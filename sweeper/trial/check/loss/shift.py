@@ -34,6 +34,30 @@ def _shift(subject: Subject) -> int:
     return position - int(moved.argmax()) if float(moved.max()) > 0 else 0
 
 
+def positions_mixed(subject: Subject) -> int:
+    """How many positions' outputs have another gradient after one position's target has become another class.
+
+    One in a loss over positions; 0 where there is none. That all are scaled alike, as by a weighted mean, does not
+    count.
+    """
+    targets = subject.batch.first(4).targets
+    outputs = subject.first_outputs.detach()[: len(targets)]
+    axis = subject.kind.axis
+    dense = subject.kind.name == CLASSES and not targets.is_floating_point() and targets.ndim >= 2
+    if not dense or outputs.movedim(axis, -1).shape[:-1] != targets.shape:
+        return 0
+    outputs = outputs + torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
+    counted = [*(targets >= 0).nonzero()]
+    place = tuple(int(i) for i in counted[len(counted) // 2])
+    other = targets.clone()
+    other[place] = (targets[place] + 1) % subject.kind.count
+    before, after = (_gradient(subject, outputs, there).movedim(axis, -1).flatten(0, -2) for there in (targets, other))
+    sizes = before.norm(dim=1)
+    scale = float((after.norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
+    moved = (after - scale * before).norm(dim=1)
+    return int((moved > 1e-3 * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
+
+
 def _gradient(subject: Subject, outputs: Tensor, targets: Tensor) -> Tensor:
     leaf = outputs.clone().requires_grad_(True)
     (gradient,) = torch.autograd.grad(subject.loss(leaf, targets), leaf)

@@ -51,12 +51,25 @@ class SoftmaxOnce(Check):
                 "twice", expected=f"one {names}, best loss near 0",
                 measured={"best_loss": best},
             )  # fmt: skip
+        if ends_so and best < 0 and _linear(subject, batch, outputs):
+            return self.failed(
+                f"{words}: the loss is linear in them, with no floor at 0; it expects their logarithms",
+                expected="log-probabilities", advice="end the model in log_softmax(dim=1), or use cross_entropy on raw "
+                "outputs", measured={"best_loss": best},
+            )  # fmt: skip
         if not ends_so and not own and family in (RAW, RELU) and _wants_probabilities(subject, batch, outputs, best):
             return self.failed(
                 f"{words}: the loss expects (log-)probabilities, the {names} is missing",
                 expected=f"one {names}, best loss near 0", advice=MISSING, measured={"best_loss": best},
             )  # fmt: skip
         return self.passed(words, expected=f"one {names}", measured={"best_loss": best})
+
+
+def _linear(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
+    """Half way between two answers the loss is half way, too: no logarithm in it."""
+    low, high = (towards(subject, batch, outputs, s) for s in (-3.0, 3.0))
+    ends, middle = [value(subject, o, batch) for o in (low, high)], value(subject, (low + high) / 2, batch)
+    return abs(sum(ends) / 2 - middle) < 1e-4 * max(abs(ends[0] - ends[1]), 1e-9)
 
 
 def _over_batch(subject: Subject, batch: Batch, outputs: Tensor) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from sweeper.trial.check.batches import main
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.pipeline.augmented import augmented
@@ -11,6 +13,7 @@ from sweeper.trial.verdict import Verdict
 
 FARTHER = 1.0  # of the plain range, beyond it: noise and brightness go a little out of range, other units far
 SPREAD = 3.0
+CUT, NARROWER = 0.1, 0.9  # of the values become the least or the greatest one, in a narrower range: a clamp
 
 
 class AugmentationRange(Check):
@@ -37,7 +40,11 @@ class AugmentationRange(Check):
             f"augmented inputs reach {out:.2g} of the plain range beyond it, their mean is {shift:.2g} deviations off, "
             f"their deviation {ratio:.2g} times as large"
         )
+        cut, narrower = _cut(plain, changed)
+        if cut > CUT and narrower < NARROWER:
+            words += f"; {cut:.0%} of the values are cut to its ends, the range is {narrower:.0%} as wide"
         holds = bool(changed.isfinite().all()) and out <= FARTHER and shift <= 1 and 1 / SPREAD < ratio < SPREAD
+        holds = holds and not (cut > CUT and narrower < NARROWER)
         pictures: tuple[Picture, ...] = ()
         if changed.ndim == 4 and changed.shape[1] in (1, 3):
             pictures = (montage(changed[:16].cpu().numpy(), [""] * min(16, len(changed)), "Augmented inputs"),)
@@ -45,3 +52,10 @@ class AugmentationRange(Check):
             holds, words, expected=expected, pictures=pictures,
             measured={"out": out, "shift": shift, "ratio": ratio},
         )  # fmt: skip
+
+
+def _cut(plain: Tensor, changed: Tensor) -> tuple[float, float]:
+    """How much larger the share of values at the ends of the range becomes, and the range's width over the former."""
+    at_ends = [float(((v == v.min()) | (v == v.max())).double().mean()) for v in (plain, changed)]
+    widths = [float(v.max() - v.min()) for v in (plain, changed)]
+    return at_ends[1] - at_ends[0], widths[1] / max(widths[0], 1e-12)

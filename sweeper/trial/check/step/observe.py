@@ -17,7 +17,8 @@ from sweeper.trial.seeds import seed_everything
 class Seen:
     """``right``: the gradient of the batch's loss at the weights before the step; ``used``: what the optimizer got.
 
-    ``updates`` counts calls of ``optimizer.step``; ``moved`` is the change of the weights. All flat.
+    ``updates`` counts calls of ``optimizer.step``; ``moved`` is the change of the weights. All flat. An optimizer that
+    is given a closure, as L-BFGS is, calls for its gradients itself: ``used`` is then None.
     """
 
     right: Tensor
@@ -52,10 +53,11 @@ def _two_steps(subject: Subject) -> tuple[Seen, Seen]:
     half = max(len(subject.batch) // 2, 1)
     rows = torch.arange(len(subject.batch))
     batches = [subject.batch.take(rows[:half]), subject.batch.take(rows[half:] if half < len(rows) else rows)]
-    return _one(subject, batches[0]), _one(subject, batches[1])
+    return one_step(subject, batches[0]), one_step(subject, batches[1])
 
 
-def _one(subject: Subject, batch: Batch) -> Seen:
+def one_step(subject: Subject, batch: Batch) -> Seen:
+    """One step on ``batch``, from the gradients, weights and mode that the model has; not undone."""
     parameters = [p for _, p in subject.trainable()]
     kept = [p.grad for p in parameters]  # the reference must not take the place of what the last step left
     buffers = [(b, b.clone()) for b in subject.model.buffers()]
@@ -69,8 +71,10 @@ def _one(subject: Subject, batch: Batch) -> Seen:
         p.grad = gradient
     seen = Seen(right, _flat(parameters, parameters))
 
-    def before(*_: object) -> None:
+    def before(_: object, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         seen.updates += 1
+        if len(args) > 1 or kwargs.get("closure") is not None:
+            return
         seen.used = _flat([p.grad for p in parameters], parameters)
 
     handle = subject.given_optimizer.register_step_pre_hook(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from itertools import pairwise
 from typing import Any
 
 from sweeper.trial.check.check import Check, NotApplicable
@@ -11,6 +12,7 @@ from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import curves
 from sweeper.trial.verdict import Verdict
 
+RESTART = 0.5  # of the peak, in one step up: a cycle that begins anew
 OFF = 3.0  # times: a length in epochs stepped by batches is off by the steps of an epoch
 
 
@@ -45,6 +47,12 @@ class ScheduleUnit(Check):
                 expected=f"about {times}", measured={"times": times, "length": length}, pictures=picture,
             )  # fmt: skip
         peak = max(rates)
+        rises = sum(b - a > RESTART * peak for a, b in pairwise(rates))
+        if by_step and rises > epochs:
+            return self.failed(
+                f"{words}; the rate starts over {rises} times, more than once an epoch", expected="a period of epochs",
+                measured={"restarts": rises}, pictures=picture,
+            )  # fmt: skip
         idle = sum(rate <= 1e-3 * peak for rate in rates) / len(rates)
         rising = rates[-1] >= 0.999 * peak and rates[0] < 0.9 * peak
         constant = len(rates) > 1 and min(rates) == peak and type(scheduler).__name__ != "ReduceLROnPlateau"

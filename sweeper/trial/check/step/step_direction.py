@@ -22,12 +22,15 @@ class StepDirection(Check):
              "regularizer_share")  # fmt: skip
 
     def measure(self, subject: Subject) -> Verdict:
-        """Cosines of the gradient used, and of the weights' change, with the loss's gradient."""
-        first, _ = two_steps(subject)
+        """Cosines of the gradient used, over two steps, and of the weights' change with the loss's gradient."""
+        first, second = two_steps(subject)
         if float(first.right.norm()) == 0 or float(first.moved.norm()) == 0:
             raise NotApplicable("the first gradient or step is zero")
         moved = float(torch.cosine_similarity(first.moved, first.right, 0))
-        used = float(torch.cosine_similarity(first.used, first.right, 0)) if first.used is not None else -moved
+        # over two steps: at first gradients for other targets may look alike, as all say which classes are frequent
+        pairs = [(seen.used, seen.right) for seen in (first, second) if seen.used is not None]
+        cosines = [float(torch.cosine_similarity(got, right, 0)) for got, right in pairs]
+        used = sum(cosines) / len(cosines) if cosines else -moved
         words = f"the gradient used has cosine {used:.2f} with the loss's, the step {moved:+.3f}"
         measured = {"gradient_cosine": used, "step_cosine": moved}
         if used >= OTHER and moved > 0:

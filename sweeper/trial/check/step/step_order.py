@@ -32,7 +32,8 @@ class StepOrder(Check):
             )  # fmt: skip
         if first.updates == 0:
             return self.passed("weights move without this optimizer's step", expected=expected)
-        assert first.used is not None and second.used is not None
+        if first.used is None or second.used is None:
+            return self.passed("the optimizer calls for its gradients itself", expected=expected)
         scale = max(float(first.right.norm()), 1e-30)
         sizes = [float(seen.used.norm()) / scale for seen in (first, second) if seen.used is not None]
         words = f"gradients at optimizer.step are {sizes[0]:.3g} and {sizes[1]:.3g} of the first batch's"
