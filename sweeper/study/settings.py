@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError, nearest
+from sweeper.masked import masked
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,7 @@ def check_uri(uri: str) -> None:
     """ConfigError for a store that MLflow does not take, or for a database where there is no folder."""
     scheme = re.match(r"([A-Za-z][\w+.-]*):", uri)
     if uri == "databricks" or (scheme and scheme[1] != "file" and not uri.startswith("sqlite")):
+        _check_scheme(uri, scheme[1] if scheme else uri)
         return
     if not uri.startswith("sqlite:///"):
         raise ConfigError(
@@ -116,6 +119,18 @@ def check_uri(uri: str) -> None:
     folder = Path(uri.removeprefix("sqlite:///").partition("?")[0]).parent
     if folder.is_absolute() and not folder.is_dir():
         raise ConfigError(f"tracking.uri must be a database in a folder that exists, got {uri!r}; mkdir -p {folder}")
+
+
+_SCHEMES = ("sqlite", "postgresql", "mysql", "mssql", "http", "https", "databricks")
+
+
+def _check_scheme(uri: str, scheme: str) -> None:
+    known = {*_SCHEMES, *(plugin.name for plugin in entry_points(group="mlflow.tracking_store"))}
+    if scheme.partition("+")[0] not in known:
+        raise ConfigError(
+            f"tracking.uri must be a database or a server, got {masked(uri)!r}, whose scheme MLflow does not know"
+            f"{nearest(scheme, known)}; use sqlite:///mlflow.db or http://…"
+        )
 
 
 def _directions(value: Any) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from tests.conftest import ROOT
+from tests.study.test_failures import SWEEP
 
 M = "-m"
 SLURM = "hydra/launcher=slurm"
@@ -94,6 +95,18 @@ CONFIG = [
     (["optimizer.lr=???"], ["optimizer.lr must be set", "optimizer.lr="]),
     (["optimizer.lr=fast"], ["optimizer.lr must be > 0", "fast", "3e-4"]),
     (["optimizer=sgd", "optimizer.momentum=1.5"], ["optimizer.momentum", "1.5"]),
+    (["model.width=wide"], ["model.width must be a whole number", "'wide'", "model.width="]),
+    (["model.depth=1.5"], ["model.depth must be a whole number", "1.5"]),
+    (["optimizer.lr=true"], ["optimizer.lr must be > 0", "True", "3e-4"]),
+    (["optimizer.lr=null"], ["optimizer.lr must be > 0", "None", "3e-4"]),
+    (["optimizer.lr=[1]"], ["optimizer.lr must be > 0", "[1]", "3e-4"]),
+    (["regularizer=[noise]", "regularizer.noise.std=x"], ["regularizer.noise.std must be a number", "'x'"]),
+    (["regularizer=[noise]", "regularizer.noise.std=-1"], ["regularizer.noise.std must be > 0", "-1", "0.1"]),
+    (
+        ["regularizer=[early_stopping]", "regularizer.early_stopping.patience=x"],
+        ["regularizer.early_stopping.patience must be a whole number", "'x'"],
+    ),
+    (["stage.epochs=many"], ["stage.epochs must be a whole number", "'many'"]),
     (["model.width=0"], ["model.width", "0"]),
     (["model.depth=-1"], ["model.depth", ">= 1", "-1", "linear"]),
     (["seed=a"], ["seed", "whole number", "'a'", "seed=0"]),
@@ -106,7 +119,22 @@ CONFIG = [
     (["stage.device=gpu"], ["stage.device", "gpu", "auto"]),
     (["objective=val_los"], ["objective", "val_los", "val_loss"]),
     (["data.split.val=1.2"], ["data.split", "val + test < 1", "1.2"]),
+    (["data.split.val=half"], ["data.split", "val > 0", "half", "data.split.val=0.2"]),
+    (["data.split=5"], ["data.split", "got 5"]),
     (["data.split.seed=x"], ["data.split.seed", "whole number", "'x'"]),
+]
+TABLE = ("data=table", "data.path=t.csv")
+DATA = [
+    (["data=image_folder"], ["data.root must be given", "data.root="]),
+    (["data=image_folder", "data.root=/nowhere"], ["data.root must be a folder", "/nowhere", "a folder a class"]),
+    (["data=table", "data.path=no.csv", "data.target=y"], ["data.path", "no.csv", "not there", "check the path"]),
+    (["data=table", "data.path=text.db", "data.target=y"], ["data.path must have rows", "text.db"]),
+    ([*TABLE], ["data.target must be given", "data.target="]),
+    ([*TABLE, "data.target=z"], ["data.target must be a column", "got z", "a, b, y"]),
+    ([*TABLE, "data.target=y", "+data.split.group=z"], ["data.split.group must be a column", "got z", "a, b, y"]),
+    ([*TABLE, "data.target=y", "data.exclude=no.txt"], ["data.exclude must be a readable list", "no.txt"]),
+    (["data=npz", "data.path=no.npz"], ["data.path", "no.npz", "not there"]),
+    (["data=npz", "data.path=text.db"], ["data.path must be a readable .npz file", "text.db", "numpy.savez"]),
 ]
 STORES = [
     ([M, "hydra.sweeper.storage=sqlite:////proc/nowhere/s.db"], ["hydra.sweeper.storage", "/proc/nowhere/s.db"]),
@@ -115,9 +143,11 @@ STORES = [
         [M, "hydra.sweeper.storage=redis://localhost"],
         ["hydra.sweeper.storage", "redis://localhost", "sqlite:///study.db"],
     ),
+    ([M, "hydra.sweeper.storage=mysql://u:p@h/s"], ["mysql://u:***@h/s", "MySQLdb", "pip install mysqlclient"]),
     ([M, "hydra.sweeper.storage={_target_: optuna.storages.No}"], ["hydra.sweeper.storage", "optuna.storages.No"]),
     ([M, "hydra.sweeper.storage=sqlite:///text.db"], ["hydra.sweeper.storage", "not a database"]),
     ([M, "tracking=mlfow"], ["tracking", "mlfow"]),
+    ([M, "tracking={uri: 'htp://x'}"], ["tracking.uri", "'htp://x'", "did you mean 'http'"]),
     ([M, "tracking={url: x}"], ["tracking", "url", "uri"]),
     ([M, "tracking={uri: ./mlruns}"], ["tracking.uri", "./mlruns", "sqlite:///mlflow.db"]),
     ([M, "tracking={uri: 'sqlite:////proc/no/x.db'}"], ["tracking.uri", "/proc/no/x.db", "mkdir"]),
@@ -131,7 +161,12 @@ FOLDERS = [
     ([M, "hydra.sweep.subdir=../../out"], ["hydra.sweep.subdir", "inside", "../../out"]),
     ([M, "hydra.sweep.subdir=/abs"], ["hydra.sweep.subdir", "inside", "/abs"]),
 ]
-TRAIN = [*SPACE, *SWEEPER, *LAUNCHER, *CONFIG, *STORES, *FOLDERS]
+TRAIN = [*SPACE, *SWEEPER, *LAUNCHER, *CONFIG, *DATA, *STORES, *FOLDERS]
+ENVIRONMENT = [  # what is not one line to stop at is one line to go on with
+    ({"MLFLOW_TRACKING_URI": "./mlruns"}, ["tracking.uri", "./mlruns", "sqlite:///mlflow.db"]),
+    ({"MLFLOW_TRACKING_URI": "foo://x"}, ["tracking.uri", "foo://x", "http://"]),
+    ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}, ["nothing is lost", "python -m sweeper sync"]),
+]
 KEPT = {  # what lies in multirun/f when `study_name=f` is asked for, and what the line says
     "a file": (None, ["multirun/f", "a file is in its place"]),
     "torn": ({"study.yaml": "a: [1,"}, ["multirun/f/study.yaml", "readable YAML"]),
@@ -158,6 +193,7 @@ def one_line(done, says):
 @pytest.mark.parametrize(("arguments", "says"), TRAIN, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_one_line_and_nothing_left(quick, tmp_path, arguments, says):
     (tmp_path / "text.db").write_text("this is no database " * 100)
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "".join(f"{i},{i % 3},{i % 2}\n" for i in range(60)))
     tracked = any(a.startswith("tracking") for a in arguments)
     done = quick(ROOT / "train.py", *arguments, *([] if tracked else ["tracking=null"]))
     one_line(done, says)
@@ -185,9 +221,32 @@ def test_commands(quick, tmp_path, arguments, says):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_environments_file_store_is_named(quick, tmp_path):
-    done = quick(ROOT / "train.py", "stage.epochs=1", MLFLOW_TRACKING_URI="./mlruns")
-    assert "tracking.uri" in done.err and "./mlruns" in done.err and "Traceback" not in done.both, done
+@pytest.mark.parametrize(("environment", "says"), ENVIRONMENT, ids=lambda v: " ".join(v))
+def test_the_environment(quick, environment, says):
+    done = quick(ROOT / "train.py", "data=wine", "stage.epochs=1", **environment)
+    assert done.code == 0 and "Traceback" not in done.both, done
+    assert all(word in done.err for word in says), done
+
+
+@pytest.mark.parametrize("name", ["HOME", "TMPDIR"])
+def test_folders_that_are_not_there_are_not_needed(quick, name):
+    done = quick("toy.py", *SWEEP, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1", **{name: "/nowhere"})
+    assert done.code == 0, done
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.parametrize("kib", [4, 8, 12, 16])  # full at another file each
+def test_a_disk_that_is_full_before_the_study_is_founded(quick, tmp_path, kib):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    assert os.system(f"mount -t tmpfs -o size={kib}k tmpfs {disk}") == 0
+    try:
+        done = quick("toy.py", *SWEEP, f"hydra.sweep.dir={disk}/s", "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
+        one_line(done, ["s", "space"])
+        if not list(disk.glob("s/study.yaml")):
+            assert list(disk.iterdir()) == [], "a study was made"
+    finally:
+        os.system(f"umount {disk}")
 
 
 def test_the_traceback_is_there_on_request(run):

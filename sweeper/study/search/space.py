@@ -15,7 +15,7 @@ from optuna.distributions import check_distribution_compatibility
 from sweeper.errors import ConfigError, nearest
 from sweeper.space_node import declared
 from sweeper.study.compose import Composer, all_keys, has_key
-from sweeper.study.search.parameter import Parameter, Value, parameter, text_of
+from sweeper.study.search.parameter import Parameter, Value, parameter
 
 Point = dict[str, Value]
 Pick = Callable[[Parameter], Value]
@@ -40,7 +40,7 @@ class SearchSpace:
         self.fixed = list(fixed)
         self.swept = {p.key: p for p in swept}
         for p in (p for p in swept if composer.is_group(p.key)):
-            _check_options(p)
+            _check_options(p, composer)
         self.search = list(search)
         self._fixed_keys = {composer.parse(o).get_key_element().lstrip("+~") for o in fixed}
         self._active: dict[tuple[str, ...], dict[str, Parameter]] = {}
@@ -104,7 +104,7 @@ class SearchSpace:
             p_or_none = parameter(key, written, self.composer.parse, "space of an option")
             if p_or_none is not None:
                 if self.composer.is_group(key):
-                    _check_options(p_or_none)
+                    _check_options(p_or_none, self.composer)
                 table[key] = p_or_none
         return table
 
@@ -251,13 +251,13 @@ class SearchSpace:
         return any(p.count is None for p in self.active(point).values())
 
 
-def _check_options(p: Parameter) -> None:
+def _check_options(p: Parameter, composer: Composer) -> None:
     """ConfigError for a choice of a group that can't be an option's name."""
-    for choice in getattr(p.distribution, "choices", (p.written,)):
-        if not isinstance(choice, str):
+    for text in p.texts or (p.written,):
+        if not isinstance(composer.parse(f"{p.key}={text}").value(), (str, list)):
             raise ConfigError(
-                f"{p.key} ({p.source}) must have names of options, got {text_of(choice)} of {p.written}: it is a "
-                "config group; leave it out, or quote a name that is a number: \"'1'\""
+                f"{p.key} ({p.source}) must have names of options, got {text} of {p.written}: it is a config group; "
+                "leave it out, or quote a name that is a number: \"'1'\""
             )
 
 

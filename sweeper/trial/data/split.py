@@ -93,7 +93,8 @@ def split_groups(strata: Array, groups: Array, *, val: float, test: float, seed:
 
 
 def _check_shares(val: float, test: float) -> None:
-    if not (val > 0 and test >= 0 and val + test < 1):
+    plain = all(isinstance(share, (int, float)) and not isinstance(share, bool) for share in (val, test))
+    if not (plain and val > 0 and test >= 0 and val + test < 1):
         raise ConfigError(
             f"data.split must have val > 0, test >= 0 and val + test < 1, got val={val}, test={test}; "
             "try data.split.val=0.2 data.split.test=0.2"
