@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import subprocess
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def app(tmp_path: Path) -> Path:
     subprocess.run([*git, "commit", "-qm", "x"], check=True)
     (app / "helper.py").write_text("def change(x):\n    return x + 2000\n")  # a change that is not committed
     (app / "loose.py").write_text("")
+    compileall.compile_dir(app, quiet=2)
     return app
 
 
@@ -65,6 +67,7 @@ def test_edits_after_submission_do_not_reach_jobs(slurm, run, app, tmp_path):
     assert done.code == 0 and "git does not track loose.py" in done.err, done
     assert edit_and_release(slurm, app, tmp_path) == [2111, 2112, 2113]
     assert (app / "where.txt").read_text() == f"{app} {app}"
+    assert len(list((tmp_path / "s" / "code" / "__pycache__").glob("helper.*.pyc"))) == 1  # no job had to compile it
     commit = subprocess.run(["git", "-C", app, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
     said = yaml.safe_load((tmp_path / "s" / "study.yaml").read_text())
     assert said["commit"].startswith(commit.stdout.strip())

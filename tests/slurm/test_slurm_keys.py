@@ -32,6 +32,7 @@ def lines(script: str) -> set[str]:
     return {line for line in head if line and not line.startswith(OURS)}
 
 
+@pytest.mark.filterwarnings("ignore:.cpus_per_gpu. requires")  # submitit's opinion, not SLURM's
 @pytest.mark.parametrize(
     "keys",
     [
@@ -39,6 +40,7 @@ def lines(script: str) -> set[str]:
         {"qos": "high", "account": "lab", "comment": "of the study", "constraint": "a100|h100", "exclude": "n[3-5]"},
         {"mem_per_cpu": "2G", "cpus_per_task": 3, "partition": "gpu", "name": "mine", "timeout_min": 90},
         {"mem_per_gpu": "8G", "gpus_per_task": 2, "cpus_per_gpu": 4, "nodes": 2, "tasks_per_node": 2},
+        {"gpus_per_node": 4, "tasks_per_node": 4, "cpus_per_gpu": 18, "mem_per_gpu": "120G"},
         {"gpus_per_node": 2, "tasks_per_node": 2, "mem_gb": 1.5, "signal_delay_s": 40},
         {"mem_gb": 16, "gres": "gpu:a100:1", "stderr_to_stdout": True},
         {

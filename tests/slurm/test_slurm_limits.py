@@ -74,7 +74,10 @@ def test_small_arrays_and_one_squeue_a_second_for_all_jobs(sweep, slurm, tmp_pat
         ("hydra.launcher.partition=nope", "invalid partition specified: nope"),
         ("hydra.launcher.mem_gb=1000", "Requested node configuration is not available"),
         ("hydra.launcher.timout_min=3", "did you mean 'timeout_min'?"),
-        ("hydra.launcher.cpus_per_gpu=2", "hydra.launcher.cpus_per_gpu has no effect without gpus_per_task"),
+        (
+            "hydra.launcher.cpus_per_gpu=2",
+            "hydra.launcher.cpus_per_gpu has no effect without gpus_per_node, gpus_per_task or gres",
+        ),
         ("hydra.launcher.trials_at_once=2", "hydra.launcher.trials_at_once must be <= trials_per_job=1"),
         ("hydra.sweep.dir=/proc/nowhere", "must be a folder that can be written"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -79,10 +80,10 @@ class SlurmSettings:
                 f"hydra.launcher.trials_at_once must be <= trials_per_job={self.trials_per_job}, got "
                 f"{self.trials_at_once}; raise hydra.launcher.trials_per_job"
             )
-        if self.cpus_per_gpu is not None and self.gpus_per_task is None:
+        if self.cpus_per_gpu is not None and not self.asks_for_gpus:
             raise ConfigError(
-                f"hydra.launcher.cpus_per_gpu has no effect without gpus_per_task, got {self.cpus_per_gpu}; "
-                "use hydra.launcher.cpus_per_task"
+                f"hydra.launcher.cpus_per_gpu has no effect without gpus_per_node, gpus_per_task or gres, got "
+                f"{self.cpus_per_gpu}; use hydra.launcher.cpus_per_task"
             )
         if self.trials_at_once > 1 and self.nodes * self.tasks > 1:
             raise ConfigError(
@@ -200,4 +201,6 @@ def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: in
         additional_parameters=_flags(settings.additional_parameters),
     )
     executor.parameters["map_count"] = count
-    return executor.text()
+    with warnings.catch_warnings():  # SLURM heeds it with any request for GPUs
+        warnings.filterwarnings("ignore", '"cpus_per_gpu" requires')
+        return executor.text()
