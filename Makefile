@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: sweep test test-long test-slurm test-browser test-gpu setup check planted bench bench-slurm ui clean
+.PHONY: sweep test test-long test-slurm test-browser test-gpu chaos setup check planted bench bench-slurm ui clean
 
 sweep: setup          ## 50 trials of an MLP on digits, then the best of them
 	$(BIN)/python train.py -m
@@ -22,6 +22,10 @@ test-browser: setup   ## MLflow's pages of a sweep, in chromium (Debian: chromiu
 
 test-gpu: setup       ## training and sweeping on a CUDA device
 	$(BIN)/python -m pytest -m gpu tests
+
+chaos: setup          ## storms of 100 faults over 10,000 trials that do nothing and 300 trainings (CHAOS="--seed 5")
+	$(BIN)/python -m tests.chaos --trials 10000 --faults 100 $(CHAOS)
+	$(BIN)/python -m tests.chaos --app digits --trials 300 --faults 100 $(CHAOS)
 
 setup: .venv/ready    ## the environment, from the pinned files
 

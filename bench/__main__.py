@@ -1,4 +1,4 @@
-"""`python -m bench [sweeps noop start busy scale slurm] [--write]`: ratios against peers measured in the same run."""
+"""`python -m bench [sweeps noop start busy scale outage slurm] [--write]`: ratios against peers, in the same run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench import busy, noop, scale, slurm, start, sweeps
+from bench import busy, noop, outage, scale, slurm, start, sweeps
 from bench.command import PEER_PYTHON, PYTHON, ROOT
 from bench.peers import install, versions
 from bench.table import Table
@@ -21,6 +21,7 @@ DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- written by `make bench` -->", "<!-- end -->"
 BEGINS = {  # those with a place of their own on the page
     "scale": "<!-- written by `python -m bench scale` -->",
+    "outage": "<!-- written by `python -m bench outage` -->",
     "slurm": "<!-- written by `make bench-slurm` -->",
 }
 OURS = ["torch", "optuna", "hydra-core", "mlflow", "scikit-learn"]
@@ -36,6 +37,7 @@ def main() -> int:
         "start": lambda: start.measure(args.starts),
         "busy": lambda: busy.measure(args.uneven_trials, args.unit_s),
         "scale": lambda: scale.measure(args.scale_trials),
+        "outage": lambda: outage.measure(args.outage_trials, args.outage_repeats),
     }
     if "slurm" in args.which:
         measurements["slurm"] = lambda: slurm.measure(args.slurm_trials, args.slurm_uneven, args.slurm_unit_s)
@@ -55,7 +57,9 @@ def main() -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("which", nargs="*", choices=["sweeps", "noop", "start", "busy", "scale", "slurm", []], help=ALL)
+    parser.add_argument(
+        "which", nargs="*", choices=["sweeps", "noop", "start", "busy", "scale", "outage", "slurm", []], help=ALL
+    )
     two = {"nargs": 2, "type": int, "metavar": ("FEW", "MANY")}
     parser.add_argument("--trials", nargs=3, type=int, default=(10, 50, 90), metavar=("FEW", "MANY", "MOST"))
     parser.add_argument("--slow-trials", default=(2, 6), help="of submitit_local and Ray Tune", **two)
@@ -66,6 +70,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--uneven-trials", type=int, default=40)
     parser.add_argument("--unit-s", type=float, default=2.0, help="length of an even trial")
     parser.add_argument("--scale-trials", type=int, default=10_000, help="at least 300")
+    parser.add_argument("--outage-trials", type=int, default=60)
+    parser.add_argument("--outage-repeats", type=int, default=3)
     parser.add_argument("--slurm-trials", type=int, default=40, help="near-empty ones")
     parser.add_argument("--slurm-uneven", type=int, default=32)
     parser.add_argument("--slurm-unit-s", type=float, default=20.0, help="length of an even trial")

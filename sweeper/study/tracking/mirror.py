@@ -67,7 +67,10 @@ class Mirror:
             self._set_view(self.parent.run_id)
         if not self.study.lone and not live:
             results = read_results(self.study.folder)
-            self._bring_parent(study_run(self.study, ended, self.last_time, results, live=False), results)
+            best = next((trial.get("number") for trial in (results or {}).get("best_trials") or []), None)
+            best_ms = self.runs[best].end_ms if best in self.runs else None
+            run = study_run(self.study, ended, self.last_time, results, best_ms=best_ms, live=False)
+            self._bring_parent(run, results)
         self._say_progress(now=not live)
         if not live and (damage := self.trials.damage()):
             self.say({"error": damage})

@@ -105,9 +105,13 @@ def study_run(
     last_time: float,
     results: Mapping[str, Any] | None = None,
     *,
+    best_ms: int | None = None,
     live: bool,
 ) -> Run:
-    """The parent run; ``ended`` is the orchestrator's word on the end, where it had time to say one."""
+    """The parent run; ``ended`` is the orchestrator's word on the end, where it had time to say one.
+
+    ``best_ms`` is when the best trial ended.
+    """
     end: End | None = None
     if not live:
         end = as_end(ended) if ended else End(INTERRUPTED, None, SILENT_END, last_time)  # None: its jobs go on
@@ -120,15 +124,18 @@ def study_run(
             **_origin(study, None),
             **_state(end, study.folder),
         },
-        metrics=_best(results, end) if results and end else [],
+        metrics=_best(results, best_ms) if results and end and end.state in (COMPLETE, FAIL) else [],
     )
 
 
-def _best(results: Mapping[str, Any], end: End) -> list[Metric]:
-    """The best value, to compare studies by, at the number of trials that it took."""
+def _best(results: Mapping[str, Any], best_ms: int | None) -> list[Metric]:
+    """The best value, to compare studies by, at the number of trials that it took.
+
+    Its time is the best trial's, not the end's: a study that is asked to go on and has nothing to do ends again.
+    """
     value = results.get("best_value")
     ended = sum((results.get("counts") or {}).values())
-    return [] if value is None else [Metric("best_objective", float(value), _ms(end.time), ended)]
+    return [] if value is None or best_ms is None else [Metric("best_objective", float(value), best_ms, ended)]
 
 
 def trial_name(study: Study, trial: Trial, config: Mapping[str, Any]) -> str:

@@ -99,6 +99,19 @@ def test_states_and_the_death_of_the_orchestrator(project: Any) -> None:
     assert project.contents() == project.from_scratch()
 
 
+def test_a_study_that_ends_again_with_nothing_new_has_its_best_once(project: Any) -> None:
+    project.trial(0, "COMPLETE", [0.5])
+    best = {"number": 0, "value": 0.5, "metrics": {}, "params": {}}
+    results = {"counts": {"COMPLETE": 1}, "best_value": 0.5, "best_trials": [best], "resume": "again"}
+    (project.path / "optimization_results.yaml").write_text(json.dumps(results))
+    for state in ("INTERRUPTED", "COMPLETE", "COMPLETE"):
+        project.study.end(state, None)
+        project.sync()
+    found = [row for row in project.contents()["metrics"] if row[1] == "best_objective"]
+    ended_ms = next(end for name, _, _, end, _ in project.contents()["runs"] if name.startswith("0000"))
+    assert found == [("first", "best_objective", 0.5, 1, ended_ms, 0)]
+
+
 def test_steps_repeated_from_a_checkpoint_are_in_the_store_once(project: Any) -> None:
     for attempt, (first, end) in enumerate([(0, 4), (2, 6)]):  # the second one's checkpoint held two steps
         said = Attempt(project.submit(0, attempt), attempt)

@@ -1,0 +1,264 @@
+"""One study under fire: the command is run again until it ends by itself, while faults come at drawn moments."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sweeper.folder import Tail
+from tests.chaos.clock import Clock
+from tests.chaos.disk import Disk
+from tests.chaos.proxy import Proxy
+from tests.conftest import APPS, ROOT, environment
+from tests.study.tracking.test_server import Server
+
+STILL_S = 120  # without a new trial and with no fault under way: it hangs
+
+
+class Broken(Exception):
+    """The study is not what an undisturbed one is; the message says where."""
+
+
+@dataclass(frozen=True)
+class App:
+    """What is swept; ``folder`` is the study's, below the working folder."""
+
+    command: tuple[str, ...]
+    folder: str
+
+
+LOCAL = ("hydra.launcher.slots=2", "hydra.sweeper.retries=100", "hydra.sweeper.max_failure_rate=1.0")
+NOOP = App(  # half of its trials fail by themselves
+    (str(APPS / "toy.py"), "-m", "hydra/sweeper=optuna", "hydra/launcher=local", *LOCAL, "hydra.sweep.dir=study",
+     "x=uniform(0,1)", "y=loguniform(1e-3,1)", "mode=flaky"),
+    "study",
+)  # fmt: skip
+SLOW = App((*NOOP.command, "steps=4", "sleep=0.1"), NOOP.folder)  # its trials are hit in their middle
+DIGITS = App(
+    (str(ROOT / "train.py"), "-m", *LOCAL, "hydra.sweep.dir=study", "stage.checkpoint_every_s=0"), "study"
+)  # fmt: skip
+
+
+@dataclass
+class Storm:
+    """A study's command, and what it stands on: a disk, a clock and an MLflow server, each of its own."""
+
+    base: Path
+    app: App
+    trials: int
+    orchestrator: subprocess.Popen[bytes] | None = None
+    starts: int = 0
+    second: subprocess.Popen[bytes] | None = None  # the same command while the first one runs
+    _later: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
+    _numbers: set[int] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.base.mkdir(parents=True)
+        self.disk = Disk(self.base / "disk")
+        self.temporary = self.base / "tmp"
+        self.temporary.mkdir()
+        self.clock = Clock(self.base)
+        self.template = self.base / "template.db"
+        make = f"from mlflow import MlflowClient; MlflowClient('sqlite:///{self.template}').search_experiments()"
+        subprocess.run([sys.executable, "-c", make], check=True, capture_output=True, cwd=self.base)
+        self.server = Server(self.base, self.template)
+        self.server.start()
+        self.proxy = Proxy(self.server.port)
+        self.study = self.disk.path / self.app.folder
+        self._ledger = Tail(self.study / "trials.jsonl")
+        self.output = self.base / "output.log"
+
+    def environment(self, **extra: str) -> dict[str, str]:
+        return environment(TMPDIR=str(self.temporary), **extra)
+
+    def command(self) -> list[str]:
+        return [sys.executable, *self.app.command, f"hydra.sweeper.n_trials={self.trials}"]
+
+    def start(self, log: str = "output.log") -> subprocess.Popen[bytes]:
+        """The study's command, under the storm's clock."""
+        env = self.environment(MLFLOW_TRACKING_URI=self.proxy.uri, **self.clock.environment())
+        with open(self.base / log, "ab") as output:
+            return subprocess.Popen(
+                self.command(), cwd=self.disk.path, env=env, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def undisturbed(self) -> Path:
+        """The folder of the same study without a storm, without MLflow."""
+        calm = self.base / "calm"
+        calm.mkdir()
+        done = subprocess.run(
+            [*self.command(), "hydra.sweeper.tracking=null"], cwd=calm, env=self.environment(), capture_output=True,
+            text=True, check=False,
+        )  # fmt: skip
+        if not (calm / self.app.folder / "study.end.json").exists():
+            raise Broken(f"the undisturbed study did not end: {done.stdout}{done.stderr}")
+        return calm / self.app.folder
+
+    def weather(self, faults: list[tuple[int, float, Fault]], say: Callable[[str], None]) -> None:
+        """Run the study with faults, each once so many trials are begun and so many seconds later."""
+        began, waiting, moved = time.monotonic(), list(faults), time.monotonic()
+        due: list[tuple[float, Fault]] = []
+        self.again()
+        while waiting or due or self._later or not self.over():
+            now = time.monotonic()
+            if self.gain():
+                moved = now
+            while waiting and (len(self._numbers) >= waiting[0][0] or self.over()):
+                _, delay_s, fault = waiting.pop(0)
+                due.append((now + delay_s, fault))
+            for at, fault in [pair for pair in due if pair[0] <= now]:
+                due.remove((at, fault))
+                say(f"{time.monotonic() - began:7.2f} s  trial {len(self._numbers):5d}  {fault(self)}")
+                moved = time.monotonic()
+            for at, undo in [pair for pair in self._later if pair[0] <= now]:
+                self._later.remove((at, undo))
+                undo()
+                moved = time.monotonic()
+            if not self._later and now - moved > STILL_S:
+                raise Broken(f"it stands still at trial {len(self._numbers)} for {STILL_S} s: {self._what_waits()}")
+            if not self.over():
+                self.again()
+            time.sleep(0.01)
+
+    def again(self) -> None:
+        """Start the command where none runs."""
+        gone = self.orchestrator is None or self.orchestrator.poll() is not None
+        if self.second is not None and self.second.poll() is not None:
+            self._refused(self.second)
+            self.second = None
+        if gone and self.second is not None:  # the first died in time
+            self.orchestrator, self.second = self.second, None
+        elif gone:
+            self.starts += 1
+            self.orchestrator = self.start()
+
+    def _refused(self, second: subprocess.Popen[bytes]) -> None:
+        said = (self.base / "second.log").read_text(errors="replace")
+        if second.returncode >= 0 and "one orchestrator at a time" not in said and not self.whole:
+            raise Broken(f"a second orchestrator must refuse, it ended with {second.returncode} and said {said}")
+
+    def over(self) -> bool:
+        """Whether the command has ended by itself, and the study with it."""
+        if self.second is not None:
+            return False
+        ran = self.orchestrator
+        return ran is not None and ran.poll() in (0, 1) and (self.study / "study.end.json").exists() and self.whole
+
+    @property
+    def whole(self) -> bool:
+        self.gain()
+        return len(self._numbers) == self.trials
+
+    def gain(self) -> bool:
+        """Read on in the ledger; whether it has new trials."""
+        before = len(self._numbers)
+        self._numbers |= {line["number"] for line in self._ledger.read() if "number" in line}
+        return len(self._numbers) > before
+
+    def later(self, after_s: float, undo: Callable[[], None]) -> None:
+        self._later.append((time.monotonic() + after_s, undo))
+
+    def finish(self) -> int:
+        """The same command once more, undisturbed; its exit code."""
+        self.orchestrator = self.start()
+        try:
+            return self.orchestrator.wait(600)
+        except subprocess.TimeoutExpired:
+            raise Broken(f"the last command does not end: {self._what_waits()}") from None
+
+    def close(self) -> None:
+        for _, undo in self._later:
+            undo()
+        while doomed := self.processes():
+            for pid in doomed:
+                signal_to(pid, signal.SIGKILL)
+            time.sleep(0.1)
+        if self.orchestrator is not None:
+            self.orchestrator.wait()
+        self.server.kill()
+        self.proxy.close()
+        self.disk.close()
+        shutil.rmtree(self.base)
+
+    # whom the faults hit
+
+    def processes(self) -> list[int]:
+        """Every process of the study's command, by the folder it works in."""
+        found = []
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                if os.readlink(f"/proc/{entry}/cwd").startswith(str(self.disk.path)) and state(int(entry)) != "Z":
+                    found.append(int(entry))
+            except OSError:
+                continue
+        return found
+
+    def relays(self) -> list[int]:
+        return [pid for pid in self._children() if "tracking.relay" in command_line(pid)]
+
+    def nurseries(self) -> list[int]:
+        return [pid for pid in self._children() if "tracking.relay" not in command_line(pid)]
+
+    def running_trials(self) -> list[int]:
+        return [child for pid in self.nurseries() for child in children(pid)]
+
+    def orchestrators(self) -> list[int]:
+        ran = self.orchestrator
+        return [] if ran is None or ran.poll() is not None else [ran.pid]
+
+    def _children(self) -> list[int]:
+        return [child for pid in self.orchestrators() for child in children(pid)]
+
+    def _what_waits(self) -> str:
+        said = [f"{pid} {state(pid)} {command_line(pid)[:200]}" for pid in self.processes()]
+        return "\n  ".join([*said, *self.output.read_text(errors="replace").splitlines()[-10:]])
+
+
+Fault = Callable[[Storm], str]
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def command_line(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def signal_to(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def schedule(seed: int, trials: int, count: int, names: list[str]) -> list[tuple[int, float, str, random.Random]]:
+    """When each fault comes, and with which dice: so many trials begun, so many seconds later."""
+    dice = random.Random(seed)
+    moments = sorted(dice.randrange(trials) for _ in range(count))
+    deck: list[str] = []
+    for _ in range(count):
+        if len(deck) < count:  # every fault as often as every other
+            deck += dice.sample(names, len(names))
+    return [
+        (at, dice.uniform(0, 1), name, random.Random(dice.random())) for at, name in zip(moments, deck, strict=False)
+    ]
