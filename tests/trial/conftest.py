@@ -6,12 +6,14 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+import sklearn.linear_model  # noqa: F401 (loads the BLAS that threadpool_limits then finds)
 import torch
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from omegaconf import DictConfig
+from threadpoolctl import threadpool_limits
 
 from sweeper.space_node import without_space
 from sweeper.trial import stage
@@ -29,7 +31,8 @@ def one_thread() -> Iterator[None]:
     """Small matrices on a shared machine: two threads only wait for each other."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):  # numpy's and scipy's, loaded by scikit-learn's import
+        yield
     torch.set_num_threads(threads)
 
 

@@ -19,8 +19,8 @@ def table() -> Examples:
 
 
 def pictures() -> Examples:
-    pixels = clouds(300, 16).transpose(0, 3, 1, 2)
-    return Examples("p", np.concatenate([pixels, pixels[:5]]), np.arange(305) % 2, ("a", "b"))
+    pixels = clouds(120, 16).transpose(0, 3, 1, 2)
+    return Examples("p", np.concatenate([pixels, pixels[:5]]), np.arange(125) % 2, ("a", "b"))
 
 
 def measured(found: Inspected) -> dict:
