@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.loss import values
-from bugs.optimisation import stepping
+from bugs.optimisation import scheduled, stepping
 from plants import adam, digits, digits_program, healthy, loader, mlp, table
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -306,3 +306,34 @@ def own_weight(seed):
     model, loss = mlp(), Scaled()
     optimizer = torch.optim.Adam([*model.parameters(), *loss.parameters()], lr=1e-3)
     return digits_program(model, seed, loss=loss, optimizer=optimizer)
+
+
+@healthy("learning rate warm-up from 0 by LambdaLR, stepped each batch")
+def warm0(seed):
+    return scheduled(seed, lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda s: min(1.0, s / 30)), every_step=True)
+
+
+@healthy("Lion-like sign updates")
+def sign(seed):
+    class Sign(torch.optim.Optimizer):
+        def __init__(self, ps, lr):
+            super().__init__(ps, {"lr": lr})
+
+        @torch.no_grad()
+        def step(self, closure=None):
+            for g in self.param_groups:
+                for p in g["params"]:
+                    if p.grad is not None:
+                        p.sub_(p.grad.sign(), alpha=g["lr"])
+
+    m = mlp()
+    return digits_program(m, seed, optimizer=Sign(m.parameters(), 3e-4))
+
+
+@healthy("ordinal regression of standardised ratings -2 to 2 (integers)")
+def ratings(seed):
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(800, 6, generator=g)
+    y = (x[:, 0] + 0.4 * torch.randn(800, generator=g)).round().clamp(-2, 2)
+    m = mlp(6, 1)
+    return {"model": m, "loss": lambda o, t: F.mse_loss(o[:, 0], t), "data": loader(x, y), "optimizer": adam(m)}

@@ -199,3 +199,16 @@ def listed_dropout(seed):
             return self.b(self.drop[0](self.a(x.flatten(1)).relu()))
 
     return digits_program(Net(), seed)
+
+
+@bug("model", "a gate that starts closed (sigmoid of -60)", "gradient_flow")
+def closed_gate(seed):
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net, self.gate = mlp(), nn.Parameter(torch.tensor(-60.0))
+
+        def forward(self, x):
+            return self.net(x) * self.gate.sigmoid()
+
+    return digits_program(Net(), seed)

@@ -264,3 +264,27 @@ def part_left_out(seed):
         optimizer.step()
 
     return stepping(seed, step)
+
+
+@bug("optimisation", "optimizer made anew in each step (momentum lost)", "step_order")
+def anew(seed):
+    model = mlp()
+
+    def step(inputs, targets):
+        opt = SGD(model.parameters(), lr=0.05, momentum=0.9)
+        opt.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        opt.step()
+
+    return digits_program(model, seed, step=step, optimizer=SGD(model.parameters(), lr=0.05, momentum=0.9))
+
+
+@bug("optimisation", "one weight's gradient set to None", "weights_move")
+def partial_zero(seed):
+    def step(model, optimizer, x, y):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        model[1].weight.grad = None
+        optimizer.step()
+
+    return stepping(seed, step)

@@ -9,6 +9,7 @@ from sweeper.trial.check.subject import Subject, train
 from sweeper.trial.pictures import bars
 from sweeper.trial.verdict import Verdict
 
+NOTHING = 1e-18  # its square is lost in single precision
 FADED = 1e-6  # of the largest: single precision has 7 digits
 
 
@@ -31,8 +32,8 @@ class GradientFlow(Check):
         if not sizes:
             raise NotApplicable("there is no weight with two axes")
         most, least = max(sizes.values()), min(sizes, key=lambda name: sizes[name])
-        if not 0 < most < float("inf"):
-            return self.failed(f"the largest gradient is {most:.3g}", expected="finite and more than 0")
+        if not NOTHING < most < float("inf"):
+            return self.failed(f"the largest gradient is {most:.3g}", expected=f"finite and more than {NOTHING:g}")
         return self.judged(
             sizes[least] > FADED * most, f"gradients from {sizes[least]:.2g} ({least}) to {most:.2g}",
             expected=f"none below {FADED:g} of the largest", measured={"least": sizes[least], "most": most},

@@ -31,10 +31,16 @@ class StepOrder(Check):
                 advice="call optimizer.step() on the optimizer that is given, after loss.backward()",
             )  # fmt: skip
         if first.updates == 0:
-            return self.passed("weights move without this optimizer's step", expected=expected)
+            return self.failed(
+                "weights move, but not by a step of the optimizer that is given", expected=expected,
+                advice="make the optimizer once, before the loop: one made in each step forgets its momentum, and no "
+                "schedule reaches it",
+            )  # fmt: skip
         if first.used is None or second.used is None:
             return self.passed("the optimizer calls for its gradients itself", expected=expected)
-        scale = max(float(first.right.norm()), 1e-30)
+        if not float(first.right.norm()) > 0:
+            return self.passed("the loss has no gradient at the start; see gradient_flow", expected=expected)
+        scale = float(first.right.norm())
         sizes = [float(seen.used.norm()) / scale for seen in (first, second) if seen.used is not None]
         words = f"gradients at optimizer.step are {sizes[0]:.3g} and {sizes[1]:.3g} of the first batch's"
         if sizes[0] <= NONE and sizes[1] <= NONE:

@@ -16,27 +16,30 @@ class WeightsMove(Check):
     """A group with a rate of 0, an update written into a copy or lost to rounding leaves a weight where it was."""
 
     name, rank, tip = "weights_move", 28, 7
-    hypothesis = "Each weight that gets a gradient is changed by the step."
-    advice = "look at the rate of its parameter group, and whether its memory is contiguous (weight.contiguous())"
+    hypothesis = "Each weight in which the loss has a gradient is changed by the step."
+    advice = (
+        "look at the rate of its parameter group, at gradients set to None, and whether its memory is contiguous "
+        "(weight.contiguous())"
+    )
     needs = ("model_runs", "loss_runs", "optimizer_parameters", "step_order", "fresh_gradients")
 
     def measure(self, subject: Subject) -> Verdict:
-        """Weights that two steps in a row leave as they are to the bit, though the optimizer gets a gradient."""
+        """Weights that two steps in a row leave as they are to the bit, though the loss has a gradient there."""
         seen = two_steps(subject)
-        if any(s.used is None for s in seen) or not float(seen[0].moved.norm()) > 0:
+        if any(s.updates == 0 for s in seen) or not float(seen[0].moved.norm()) > 0:
             raise NotApplicable("the optimizer that was given makes no step")
         if all(float(s.moved.norm()) < ROUNDING * float(s.weights.norm()) for s in seen):
             raise NotApplicable("the steps are so small that rounding takes them; see learning_rate")
         sizes = [p.numel() for _, p in subject.trainable()]
         moved = [torch.split(s.moved, sizes) for s in seen]
-        used = [torch.split(s.used, sizes) for s in seen if s.used is not None]
+        wanted = [torch.split(s.right, sizes) for s in seen]
         waiting = _waiting(subject)
         stuck = [
             name for i, (name, p) in enumerate(subject.trainable())
-            if id(p) not in waiting and all(float(u[i].abs().sum()) > 0 for u in used)
+            if id(p) not in waiting and all(float(g[i].abs().sum()) > 0 for g in wanted)
             and all(torch.count_nonzero(m[i]) == 0 for m in moved)
         ]  # fmt: skip
-        words = f"{len(stuck)} of {len(sizes)} weights stay where they were in two steps, with a gradient"
+        words = f"{len(stuck)} of {len(sizes)} weights stay where they were in two steps, against their gradients"
         return self.judged(
             not stuck, words + (f" ({', '.join(stuck[:4])})" if stuck else ""), expected="none",
             measured={"stuck": len(stuck)},
