@@ -134,16 +134,63 @@ def opens_damaged(whole: Whole, where: Path, sampler: str, name: str, damage, at
 
 
 @given(**HOW)
-@fuzz(6)
+@fuzz(4)
 def test_one_file_damaged_at_random(whole, tmp_path_factory, **how):
     opens_damaged(whole, tmp_path_factory.mktemp("copy"), **how)
 
 
 @pytest.mark.long
 @given(**HOW)
-@fuzz(10)
+@fuzz(6)
 def test_more_files_damaged_at_random(whole, tmp_path_factory, **how):
     opens_damaged(whole, tmp_path_factory.mktemp("copy"), **how)
+
+
+COPIES = {"study.yaml", ".study.yaml"}  # each of these is mended from the others of its group
+RECORDS = {"study.journal", "trials.jsonl", *(name for name in FILES if "events" in name)}
+DAMAGED = st.tuples(st.sampled_from(DAMAGE), HOW["at"], HOW["noise"])
+SEVERAL = {
+    "sampler": HOW["sampler"],
+    "damaged": st.dictionaries(st.sampled_from(FILES[:-3] + FILES[-1:]), DAMAGED, min_size=2, max_size=4),
+}
+
+
+def opens_with_what_is_intact(whole: Whole, where: Path, sampler: str, damaged: dict) -> None:
+    """No traceback, no byte of it or of an intact trial lost; all is known again where one of a group is whole."""
+    shutil.copytree(whole.folders[sampler], folder := where / "s")
+    before = {}
+    for name, (damage, at, noise) in damaged.items():
+        before[name] = damage(original := (folder / name).read_bytes(), at, noise)
+        if before[name] == original:
+            del before[name]
+        (folder / name).write_bytes(before.get(name, original))
+    status = whole.do(ROOT / "sweeper" / "__main__.py", "status", "s", cwd=where)
+    done = whole.do(APPS / "toy.py", *ASKED, f"hydra/sweeper/sampler={sampler}", cwd=where)
+    assert "Traceback" not in status.both + done.both and done.code == 1, (status, done)
+    for path in whole.folders[sampler].glob("*/events.0.jsonl"):
+        if (name := str(path.relative_to(whole.folders[sampler]))) not in before:
+            assert (folder / name).read_bytes() == path.read_bytes(), done
+    for name in before.keys() & (COPIES | RECORDS):
+        kept = [path.read_bytes() for path in (folder / name).parent.glob(f"{Path(name).name}*")]
+        head = before[name][: before[name].rfind(b"\n") + 1]
+        assert any(before[name] in data or (head in data and name == "study.journal") for data in kept), done
+    if all(len(before.keys() & group) < 2 for group in (COPIES, RECORDS)):
+        assert told(folder) == told(whole.folders[sampler]), done
+        assert not list(folder.glob("*/*.1.*")), "a trial ran again"
+    shutil.rmtree(where)
+
+
+@given(**SEVERAL)
+@fuzz(2)
+def test_several_files_damaged_at_random(whole, tmp_path_factory, sampler, damaged):
+    opens_with_what_is_intact(whole, tmp_path_factory.mktemp("copy"), sampler, damaged)
+
+
+@pytest.mark.long
+@given(**SEVERAL)
+@fuzz(7)
+def test_several_more_files_damaged_at_random(whole, tmp_path_factory, sampler, damaged):
+    opens_with_what_is_intact(whole, tmp_path_factory.mktemp("copy"), sampler, damaged)
 
 
 @given(event=st.dictionaries(st.text(max_size=5), st.text(max_size=8), min_size=1), noise=st.binary(max_size=9))
