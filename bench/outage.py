@@ -77,6 +77,7 @@ def _template(folder: Path) -> Path:
     """An empty MLflow database, made once."""
     kept = folder.parent / "outage.db"
     if not kept.exists():
+        Path(f"{kept}.new").unlink(missing_ok=True)  # half of one, from a benchmark that was stopped
         make = f"from mlflow import MlflowClient; MlflowClient('sqlite:///{kept}.new').search_experiments()"
         subprocess.run([sys.executable, "-c", make], check=True, capture_output=True)
         shutil.move(f"{kept}.new", kept)
