@@ -75,3 +75,5 @@ def test_flatten_tells_each_value_as_hydra_would() -> None:
     assert leaves == {key: OmegaConf.select(config, key) for key in leaves}
     assert set(flat) >= {"path", "union_missing", "none_missing", "by_colour.Colour.RED.a"}
     assert flatten(OmegaConf.create({"whole": "${other}", "other": {"x": 1}})) == {"whole.x": 1, "other.x": 1}
+    nowhere = OmegaConf.structured(Outer(inner="${nowhere}", path="${nowhere}/x"))  # type: ignore[arg-type]
+    assert (flatten(nowhere)["inner"], flatten(nowhere)["path"]) == ("${nowhere}", "${nowhere}/x")

@@ -107,7 +107,8 @@ def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
             try:
                 value = node = cfg[key]
             except Exception:  # an interpolation that only resolves elsewhere: recorded as written
-                pass
+                flat[name] = value
+                continue
         if key == "space" and is_space(node):
             continue
         if OmegaConf.is_dict(node) and value is not None:
