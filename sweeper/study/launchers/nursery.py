@@ -124,7 +124,7 @@ def serve(
             if connection in ready:
                 match connection.recv():
                     case Run() as run:
-                        if needed[0]:
+                        if needed[0] and OPTIMIZERS_IMPORT not in sys.modules:
                             load_for_optimizers()
                         _raise_child(run, run_job, warm, children, connection, (awake, alarm), needed)
                     case Stop(grace_s):
