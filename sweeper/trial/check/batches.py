@@ -58,6 +58,11 @@ def change(inputs: Inputs, function: Callable[[Tensor], Tensor]) -> Inputs:
     return tuple(function(part) if isinstance(part, Tensor) else part for part in inputs)
 
 
+def number_of(inputs: Inputs, tensor: Tensor) -> int:
+    """Which of the tensors that enter ``tensor`` itself is."""
+    return next(i for i, t in enumerate(tensors(inputs)) if t is tensor)
+
+
 def replace(inputs: Inputs, number: int, tensor: Tensor) -> Inputs:
     """The same structure with ``tensor`` in place of the ``number``-th tensor."""
     counter = iter(range(len(tensors(inputs))))

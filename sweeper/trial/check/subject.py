@@ -18,6 +18,8 @@ from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.outputs import CLASSES, VALUES, Family, Kind, family_of, kind_of, tensor_of
 from sweeper.trial.check.restore import untouched
 
+DROPOUT = nn.modules.dropout._DropoutNd  # what torch's dropout modules have in common
+
 
 @dataclass
 class Subject:
@@ -93,6 +95,12 @@ class Subject:
         value = self.loss_function(raw, targets)
         return value if value.ndim == 0 else value.mean()
 
+    def loss_gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The gradient of the loss in the outputs, of their shape."""
+        leaf = outputs.detach().clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(self.loss(leaf, targets), leaf)
+        return gradient
+
     def batch_loss(self, batch: Batch, *, training: bool = False) -> Tensor:
         """The scalar loss on a batch."""
         return self.loss(self.forward(batch.inputs, training=training), batch.targets)
@@ -100,7 +108,7 @@ class Subject:
     @property
     def modal(self) -> bool:
         """True where a layer of the model does otherwise in training than in evaluation mode."""
-        kinds = (nn.modules.dropout._DropoutNd, nn.modules.batchnorm._BatchNorm)
+        kinds = (DROPOUT, nn.modules.batchnorm._BatchNorm)
         return any(isinstance(module, kinds) for module in self.model.modules())
 
     @cached_property
@@ -194,6 +202,13 @@ def call_by_name(function: Callable[..., Any], known: Mapping[str, Any], positio
     return function(*positional[: len(parameters)] if parameters else ())
 
 
+def no_dropout(model: nn.Module) -> None:
+    """Leave dropout modules in place without effect; undone by ``untouched``."""
+    for module in model.modules():
+        if isinstance(module, DROPOUT):
+            module.p = 0.0
+
+
 def train(
     subject: Subject, batches: Callable[[int], Batch], *, steps: int, lr: float,
     stop_below: float = -float("inf"),
@@ -205,7 +220,7 @@ def train(
         batch = batches(number)
         subject.model.train()
         for module in subject.model.modules():
-            if isinstance(module, nn.modules.dropout._DropoutNd):
+            if isinstance(module, DROPOUT):
                 module.eval()
         raw = _call(subject.model, batch.inputs)
         loss = subject.loss(raw, batch.targets)

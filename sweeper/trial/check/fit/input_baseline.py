@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sweeper.trial.check.batches import Batch, main, replace, tensors
+from sweeper.trial.check.batches import Batch, main, number_of, replace
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST
 from sweeper.trial.check.subject import Subject, train
@@ -34,7 +34,7 @@ class InputBaseline(Check):
         if len(subject.pool) < FEWEST:
             raise NotApplicable(f"there are {len(subject.pool)} examples, fewer than {FEWEST}")
         values = main(subject.pool.inputs)  # a mask beside them stays
-        number = next(i for i, t in enumerate(tensors(subject.pool.inputs)) if t is values)
+        number = number_of(subject.pool.inputs, values)
         zeros = Batch(replace(subject.pool.inputs, number, torch.zeros_like(values)), subject.pool.targets)
         for steps in STEPS:
             series = {

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.subject import Subject, no_dropout
 from sweeper.trial.verdict import Verdict
 
 PASSES = 300  # with the slowest momentum in use, 0.01, 5 % of the start are left
@@ -32,9 +32,7 @@ class TrainEvalGap(Check):
             return self._one_at_a_time(subject)
         if len(subject.batch) < 8:
             raise NotApplicable("the batch has fewer than 8 examples")
-        for module in subject.model.modules():
-            if isinstance(module, nn.modules.dropout._DropoutNd):
-                module.p = 0.0
+        no_dropout(subject.model)
         batch = subject.batch.first(64)
         with torch.no_grad():
             for _ in range(PASSES):

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.subject import DROPOUT, Subject
 from sweeper.trial.verdict import Verdict
 
 DROPPED = 0.04  # of the predictions, exactly 0; a rectifier's zeros are there in evaluation as well
@@ -22,7 +21,7 @@ class DropoutOnOutputs(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Predictions that are exactly 0 in training and not in evaluation."""
-        if not any(isinstance(m, nn.modules.dropout._DropoutNd) for m in subject.model.modules()):
+        if not any(isinstance(m, DROPOUT) for m in subject.model.modules()):
             raise NotApplicable("the model has no dropout module")
         with torch.no_grad():
             plain, dropped = (subject.outputs(subject.batch.inputs, training=mode) for mode in (False, True))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.subject import DROPOUT, Subject
 from sweeper.trial.verdict import Verdict
 
 MOST = 0.8  # of the units: Srivastava et al. 2014 drop 20 % of inputs and 50 % of hidden units
@@ -20,11 +18,7 @@ class DropoutShare(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """The largest share that a module drops."""
-        shares = {
-            name: float(m.p)
-            for name, m in subject.model.named_modules()
-            if isinstance(m, nn.modules.dropout._DropoutNd)
-        }
+        shares = {name: float(m.p) for name, m in subject.model.named_modules() if isinstance(m, DROPOUT)}
         if not shares:
             raise NotApplicable("the model has no dropout module")
         worst = max(shares, key=lambda name: shares[name])

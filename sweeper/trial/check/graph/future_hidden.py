@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sweeper.trial.check.batches import main, replace, tensors
+from sweeper.trial.check.batches import main, number_of, replace
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.graph.sequences import is_causal, time_first
 from sweeper.trial.check.subject import Subject
@@ -26,7 +26,7 @@ class FutureHidden(Check):
         inputs = subject.batch.first(8).inputs
         tensor = main(inputs)
         length = tensor.shape[1]
-        number = next(i for i, t in enumerate(tensors(inputs)) if t is tensor)
+        number = number_of(inputs, tensor)
         worst, at = 0.0, 0
         for position in sorted({0, length // 3, length // 2, length - 2} & set(range(length - 1))):
             changed = tensor.clone()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sweeper.trial.check.batches import Inputs, change, main, replace, tensors
+from sweeper.trial.check.batches import Inputs, change, main, number_of, replace
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import Picture, heatmap
@@ -84,7 +84,7 @@ def _picture(subject: Subject, inputs: Inputs) -> tuple[Picture, ...]:
     tensor = main(inputs)
     if not tensor.is_floating_point():
         return ()
-    number = next(i for i, t in enumerate(tensors(inputs)) if t is tensor)
+    number = number_of(inputs, tensor)
     leaf = tensor.detach().clone().requires_grad_(True)
     outputs = subject.outputs(replace(inputs, number, leaf))
     if not outputs.requires_grad:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sweeper.trial.check.batches import main, replace, tensors
+from sweeper.trial.check.batches import main, number_of, replace
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import Picture, heatmap
@@ -55,7 +55,7 @@ class InputUsed(Check):
 
 def _by_gradient(subject: Subject, values: Tensor) -> Tensor:
     inputs = subject.batch.first(32).inputs
-    number = next(i for i, t in enumerate(tensors(subject.batch.inputs)) if t is values)
+    number = number_of(subject.batch.inputs, values)
     start = values[:32].detach()
     spread = float(start.std()) or 1.0
     total = torch.zeros_like(start[0], dtype=torch.float64)
@@ -79,7 +79,7 @@ def _unmoved(subject: Subject, values: Tensor) -> bool:
     Weights that start at 0, or a bias that closes every rectifier, are thus no reason.
     """
     inputs = subject.batch.first(32).inputs
-    number = next(i for i, t in enumerate(tensors(subject.batch.inputs)) if t is values)
+    number = number_of(subject.batch.inputs, values)
     for draw in range(DRAWS):
         torch.manual_seed(draw)
         for parameter in subject.model.parameters():
@@ -94,7 +94,7 @@ def _unmoved(subject: Subject, values: Tensor) -> bool:
 
 def _by_change(subject: Subject, values: Tensor) -> Tensor:
     inputs = subject.batch.first(32).inputs
-    number = next(i for i, t in enumerate(tensors(subject.batch.inputs)) if t is values)
+    number = number_of(subject.batch.inputs, values)
     start, pool = values[:32], torch.unique(values)
     positions = start.shape[1]
     reach = torch.ones(positions, dtype=torch.float64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sweeper.trial.check.batches import Inputs, main, replace, tensors
+from sweeper.trial.check.batches import Inputs, main, number_of, replace, tensors
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
@@ -78,7 +78,7 @@ def _by_length(lengths: Tensor, values: Tensor) -> Tensor | None:
 
 
 def _effect(subject: Subject, inputs: Inputs, values: Tensor, where: Tensor) -> float:
-    number = next(i for i, t in enumerate(tensors(inputs)) if t is values)
+    number = number_of(inputs, values)
     changed = values.clone()
     if values.is_floating_point():
         changed[where] = changed[where] + 1.0

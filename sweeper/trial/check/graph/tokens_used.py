@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sweeper.trial.check.batches import change, main, replace, tensors
+from sweeper.trial.check.batches import change, main, number_of, replace
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
@@ -37,7 +37,7 @@ class TokensUsed(Check):
             )  # fmt: skip
         tokens = torch.unique(values)
         tokens = tokens[torch.linspace(0, len(tokens) - 1, min(len(tokens), MOST)).round().long().to(tokens.device)]
-        number = next(i for i, t in enumerate(tensors(subject.pool.inputs)) if t is values)
+        number = number_of(subject.pool.inputs, values)
         first = change(subject.pool.first(1).inputs, lambda t: t.expand(len(tokens), *t.shape[1:]).clone())
         with torch.no_grad():
             outputs = subject.outputs(replace(first, number, tokens[:, None].expand(-1, values.shape[1]).clone()))

@@ -20,7 +20,7 @@ from sweeper.trial.check.outputs import (
     Family,
     as_family,
 )  # fmt: skip
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.subject import Subject, no_dropout
 
 EXAMPLES = 256
 
@@ -50,9 +50,7 @@ def first_loss(subject: Subject) -> FirstLoss:
 
 def _first_loss(subject: Subject) -> FirstLoss:
     batch = subject.pool.first(EXAMPLES)
-    for module in subject.model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
+    no_dropout(subject.model)
     outputs, bias = _outputs_and_bias(subject, batch)
     kind = subject.kind
     family = Family(subject.family.name, kind.axis if subject.family.axis is not None else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sweeper.trial.check.batches import main, replace, tensors
+from sweeper.trial.check.batches import main, number_of, replace
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.outputs import LOG_PROBABILITIES, PROBABILITIES, SIGMOID
 from sweeper.trial.check.subject import Subject
@@ -29,7 +29,7 @@ class Nonlinear(Check):
         if not values.is_floating_point():
             raise NotApplicable("inputs are no real numbers")
         inputs = subject.batch.first(16).inputs
-        number = next(i for i, t in enumerate(tensors(subject.batch.inputs)) if t is values)
+        number = number_of(subject.batch.inputs, values)
         a, b = (3 * torch.randn_like(values[:16]) for _ in range(2))
         with torch.no_grad():
             both, one, other, none = (

@@ -92,12 +92,6 @@ def _separable(subject: Subject, outputs: Tensor, batch: Batch) -> bool:
     targets[kept:] = targets[kept:].flip(0)
     other = targets.clone()
     other[kept:] = targets[:kept] if not targets.is_floating_point() else targets[kept:] + targets.std() + 1
-    first, second = (_gradient(subject, outputs, t)[:kept].flatten() for t in (targets, other))
+    first, second = (subject.loss_gradient(outputs, t)[:kept].flatten() for t in (targets, other))
     scale = float(first @ second) / max(float(first @ first), 1e-30)
     return float((second - scale * first).norm()) <= 1e-3 * float(second.norm()) + 1e-12
-
-
-def _gradient(subject: Subject, outputs: Tensor, targets: Tensor) -> Tensor:
-    leaf = outputs.detach().clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(subject.loss(leaf, targets), leaf)
-    return gradient

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from sweeper.trial.check.graph.sequences import time_first
 from sweeper.trial.check.outputs import CLASSES
@@ -27,7 +26,7 @@ def _shift(subject: Subject) -> int:
     position = length // 2
     other = targets.clone()
     other[:, position] = (targets[:, position].clamp(min=0) + 1) % subject.kind.count
-    before, after = (time_first(_gradient(subject, outputs, there), length) for there in (targets, other))
+    before, after = (time_first(subject.loss_gradient(outputs, there), length) for there in (targets, other))
     if before is None or after is None:
         return 0
     moved = (after - before).abs().flatten(2).sum(2).sum(0)
@@ -51,14 +50,9 @@ def positions_mixed(subject: Subject) -> int:
     place = tuple(int(i) for i in counted[len(counted) // 2])
     other = targets.clone()
     other[place] = (targets[place] + 1) % subject.kind.count
-    before, after = (_gradient(subject, outputs, there).movedim(axis, -1).flatten(0, -2) for there in (targets, other))
+    gradients = (subject.loss_gradient(outputs, there) for there in (targets, other))
+    before, after = (gradient.movedim(axis, -1).flatten(0, -2) for gradient in gradients)
     sizes = before.norm(dim=1)
     scale = float((after.norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
     moved = (after - scale * before).norm(dim=1)
     return int((moved > 1e-3 * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
-
-
-def _gradient(subject: Subject, outputs: Tensor, targets: Tensor) -> Tensor:
-    leaf = outputs.clone().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(subject.loss(leaf, targets), leaf)
-    return gradient

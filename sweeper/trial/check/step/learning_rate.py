@@ -7,8 +7,7 @@ import math
 import torch
 
 from sweeper.trial.check.check import Check
-from sweeper.trial.check.step.observe import no_dropout
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.subject import Subject, no_dropout
 from sweeper.trial.pictures import curves
 from sweeper.trial.verdict import Verdict
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.subject import Subject, no_dropout
 from sweeper.trial.seeds import seed_everything
 
 
@@ -39,17 +39,15 @@ def two_steps(subject: Subject) -> tuple[Seen, Seen]:
     return first, second
 
 
-def no_dropout(model: nn.Module) -> None:
-    """Leave dropout modules in place without effect; undone by ``untouched``."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = 0.0
+def make_ready(model: nn.Module) -> None:
+    """For a first step: dropout modules off, training mode, no gradients; undone by ``untouched``."""
+    no_dropout(model)
+    model.train()
+    model.zero_grad(set_to_none=True)
 
 
 def _two_steps(subject: Subject) -> tuple[Seen, Seen]:
-    no_dropout(subject.model)
-    subject.model.train()
-    subject.model.zero_grad(set_to_none=True)
+    make_ready(subject.model)
     half = max(len(subject.batch) // 2, 1)
     rows = torch.arange(len(subject.batch))
     batches = [subject.batch.take(rows[:half]), subject.batch.take(rows[half:] if half < len(rows) else rows)]

@@ -54,9 +54,8 @@ class ScheduleUnit(Check):
                 measured={"restarts": rises}, pictures=picture,
             )  # fmt: skip
         idle = sum(rate <= 1e-3 * peak for rate in rates) / len(rates)
-        lately = (
-            rates[-1 - max(len(rates) // 20, 1)] if len(rates) > 1 else peak
-        )  # a warm-up that has ended is flat there
+        # a warm-up that has ended is flat over its last twentieth
+        lately = rates[-1 - max(len(rates) // 20, 1)] if len(rates) > 1 else peak
         rising = rates[-1] >= 0.999 * peak and rates[0] < 0.9 * peak and lately < 0.999 * peak
         constant = len(rates) > 1 and min(rates) == peak and type(scheduler).__name__ != "ReduceLROnPlateau"
         return self.judged(

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.step.observe import Seen, no_dropout, one_step
+from sweeper.trial.check.step.observe import Seen, make_ready, one_step
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -50,9 +50,7 @@ class WholeBatch(Check):
 
 def _seen(subject: Subject, batch: Batch) -> Seen:
     with subject.untouched():
-        no_dropout(subject.model)
-        subject.model.train()
-        subject.model.zero_grad(set_to_none=True)
+        make_ready(subject.model)
         return one_step(subject, batch)
 
 
