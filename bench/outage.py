@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -13,8 +11,9 @@ from statistics import median
 
 from bench.command import PYTHON, ROOT, Failed, begin, finish, fresh_folder
 from bench.table import Row, Table, at_most, seconds
+from sweeper.folder import read_attempt
 from sweeper.study.study_folder import LEDGER
-from tests.study.tracking.test_server import Server
+from tests.mlflow_server import Server, empty_store
 
 AWAY = (0.2, 0.8)  # of the trials are begun when the server is killed, and when it is back
 
@@ -54,11 +53,11 @@ def _span(trials: int, *, there: bool) -> float:
         finish(process, started, folder)
     finally:
         server.kill()
-    events = sorted(folder.glob("study/*/events.0.jsonl"))
-    if len(events) != trials:
-        raise Failed(f"{folder / 'study'} must have {trials} trials, it has {len(events)}")
-    begun = min(path.parent.joinpath("output.0.log").stat().st_ctime for path in events)
-    return max(path.stat().st_mtime for path in events) - (begun if begun else started)
+    seen = [read_attempt(path.parent, 0) for path in folder.glob("study/*/events.0.jsonl")]
+    ends = [attempt.end.time for attempt in seen if attempt.end is not None]
+    if len(ends) != trials:
+        raise Failed(f"{folder / 'study'} must have {trials} trials that ended, it has {len(ends)}")
+    return max(ends) - min(attempt.start["time"] for attempt in seen)
 
 
 def _start(server: Server) -> None:
@@ -77,10 +76,9 @@ def _template(folder: Path) -> Path:
     """An empty MLflow database, made once."""
     kept = folder.parent / "outage.db"
     if not kept.exists():
-        Path(f"{kept}.new").unlink(missing_ok=True)  # half of one, from a benchmark that was stopped
-        make = f"from mlflow import MlflowClient; MlflowClient('sqlite:///{kept}.new').search_experiments()"
-        subprocess.run([sys.executable, "-c", make], check=True, capture_output=True)
-        shutil.move(f"{kept}.new", kept)
+        new = kept.with_suffix(".new")
+        new.unlink(missing_ok=True)  # half of one, from a benchmark that was stopped
+        empty_store(new).rename(kept)
     return kept
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 
-from tests.conftest import ROOT, processes_with, start
+from tests.conftest import ROOT, processes_with, small_disk, start
 from tests.study.test_failures import results, study
 
 TRAIN = ROOT / "train.py"
@@ -177,20 +178,15 @@ def test_hydras_own_grid_still_works(run, tmp_path, arguments):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_one_line_and_loses_nothing(run, tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    os.system(f"mount -t tmpfs -o size=400k tmpfs {disk}")
-    try:
+    with small_disk(tmp_path / "disk", 400) as disk:
         command = ("toy.py", "-m", "hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweeper.tracking=null")
         command = (*command, "hydra.sweep.dir=s", "x=uniform(0,1)", "steps=300", "hydra.sweeper.n_trials=40")
         done = run(*command, cwd=disk)
         assert done.code != 0 and "Traceback" not in done.err, done
         assert "space" in done.both, done
         before = {t.number: t.value for t in study(disk / "s").trials if t.state.name == "COMPLETE"}
-        os.system(f"mount -o remount,size=50m {disk}")
+        subprocess.run(["mount", "-o", "remount,size=50m", disk], check=True)
         done = run(*command, cwd=disk)
         assert done.code == 0, done
         after = {t.number: t.value for t in study(disk / "s").trials if t.state.name == "COMPLETE"}
         assert len(after) == 40 and before.items() <= after.items()
-    finally:
-        os.system(f"umount {disk}")

@@ -18,7 +18,7 @@ from tests.chaos.clock import Clock
 from tests.chaos.disk import Disk
 from tests.chaos.proxy import Proxy
 from tests.conftest import APPS, ROOT, environment
-from tests.study.tracking.test_server import Server
+from tests.mlflow_server import Server, empty_store
 
 STILL_S = 120  # without a new trial and with no fault under way: it hangs
 
@@ -66,9 +66,7 @@ class Storm:
         self.temporary = self.base / "tmp"
         self.temporary.mkdir()
         self.clock = Clock(self.base)
-        self.template = self.base / "template.db"
-        make = f"from mlflow import MlflowClient; MlflowClient('sqlite:///{self.template}').search_experiments()"
-        subprocess.run([sys.executable, "-c", make], check=True, capture_output=True, cwd=self.base)
+        self.template = empty_store(self.base / "template.db")
         self.server = Server(self.base, self.template)
         self.server.start()
         self.proxy = Proxy(self.server.port)

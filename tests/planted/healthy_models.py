@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.evaluation import right
 from bugs.model import language
-from bugs.reported_models import Attend, tokens_mask
+from bugs.reported_models import attends, has_three, tokens_mask
 from plants import adam, digits, digits_program, healthy, loader, mlp
 from torch import nn
 from torch.utils.checkpoint import checkpoint
@@ -180,25 +180,12 @@ def packed(seed):
             h = self.rnn(p)[1][0]
             return self.head(torch.cat([h[0], h[1]], 1))
 
-    model = Net()
-    return {
-        "model": model,
-        "loss": nn.CrossEntropyLoss(),
-        "data": ((tokens, lengths), labels),
-        "optimizer": adam(model, 3e-3),
-    }
+    return has_three(Net(), tokens, lengths, labels, lr=3e-3)
 
 
 @healthy("masked attention by SDPA")
 def sdpa(seed):
-    tokens, mask, _, labels = tokens_mask(seed)
-    model = Attend("right")
-    return {
-        "model": model,
-        "loss": nn.CrossEntropyLoss(),
-        "data": ((tokens, mask), labels),
-        "optimizer": adam(model, 1e-2),
-    }
+    return attends(seed, "right")
 
 
 @healthy("SIREN: coordinates to brightness")

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, small_disk
 from tests.study.test_failures import SWEEP
 
 M = "-m"
@@ -237,16 +237,11 @@ def test_folders_that_are_not_there_are_not_needed(quick, name):
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 @pytest.mark.parametrize("kib", [4, 8, 12, 16])  # full at another file each
 def test_a_disk_that_is_full_before_the_study_is_founded(quick, tmp_path, kib):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    assert os.system(f"mount -t tmpfs -o size={kib}k tmpfs {disk}") == 0
-    try:
+    with small_disk(tmp_path / "disk", kib) as disk:
         done = quick("toy.py", *SWEEP, f"hydra.sweep.dir={disk}/s", "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
         one_line(done, ["s", "space"])
         if not list(disk.glob("s/study.yaml")):
             assert list(disk.iterdir()) == [], "a study was made"
-    finally:
-        os.system(f"umount {disk}")
 
 
 def test_the_traceback_is_there_on_request(run):

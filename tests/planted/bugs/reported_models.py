@@ -109,13 +109,23 @@ class Attend(nn.Module):
 
 def attends(seed, kind):
     tokens, mask, _, labels = tokens_mask(seed)
-    model = Attend(kind)
+    return has_three(Attend(kind), tokens, mask, labels)
+
+
+def has_three(model, tokens, beside, labels, lr=1e-2):
+    """Is there a token 3? ``beside`` the tokens goes what says which are padding."""
     return {
         "model": model,
         "loss": nn.CrossEntropyLoss(),
-        "data": ((tokens, mask), labels),
-        "optimizer": adam(model, 1e-2),
+        "data": ((tokens, beside), labels),
+        "optimizer": adam(model, lr),
     }
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed, self.rnn, self.head = nn.Embedding(12, 16), nn.GRU(16, 32, batch_first=True), nn.Linear(32, 2)
 
 
 @bug("model", "scaled_dot_product_attention's mask inverted", "mask_used")
@@ -137,44 +147,24 @@ def mean_padding(seed):
 def lengths_ignored(seed):
     tokens, _, lengths, labels = tokens_mask(seed)
 
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embed, self.rnn, self.head = nn.Embedding(12, 16), nn.GRU(16, 32, batch_first=True), nn.Linear(32, 2)
-
+    class Net(Recurrent):
         def forward(self, tokens, lengths):
             return self.head(self.rnn(self.embed(tokens))[0][:, -1])
 
-    model = Net()
-    return {
-        "model": model,
-        "loss": nn.CrossEntropyLoss(),
-        "data": ((tokens, lengths), labels),
-        "optimizer": adam(model, 1e-2),
-    }
+    return has_three(Net(), tokens, lengths, labels)
 
 
 @bug("model", "sorted by length for packing, not sorted back", "independent_examples")
 def not_sorted_back(seed):
     tokens, _, lengths, labels = tokens_mask(seed)
 
-    class Net(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.embed, self.rnn, self.head = nn.Embedding(12, 16), nn.GRU(16, 32, batch_first=True), nn.Linear(32, 2)
-
+    class Net(Recurrent):
         def forward(self, tokens, lengths):
             lengths, order = lengths.sort(descending=True)
             packed = nn.utils.rnn.pack_padded_sequence(self.embed(tokens[order]), lengths, batch_first=True)
             return self.head(self.rnn(packed)[1][0])
 
-    model = Net()
-    return {
-        "model": model,
-        "loss": nn.CrossEntropyLoss(),
-        "data": ((tokens, lengths), labels),
-        "optimizer": adam(model, 1e-2),
-    }
+    return has_three(Net(), tokens, lengths, labels)
 
 
 @bug("model", "convolution padded on both sides for the next token", "future_hidden")
