@@ -93,6 +93,7 @@ class Loop:
         if order() == RETRY:  # what failed unseen has been told by now
             say(f"{self.asker.repeat_failures()} failed trial(s) to repeat")
             self._adopt()
+        self.results.write_if_due()  # before a trial begins: `status` reads there how many there shall be
         look_s = LOOK_S if self.settings.pruner is not None else REDRAW_S
         self.view.begin()
         while True:
