@@ -7,6 +7,7 @@ from collections.abc import Callable
 from random import Random
 
 from tests.chaos.storm import Storm, signal_to
+from tests.slurm.cluster import NODES, Cluster
 
 Strike = Callable[[Storm, Random], str]
 
@@ -17,6 +18,7 @@ def _victims(storm: Storm) -> dict[str, Callable[[], list[int]]]:
         "nursery": storm.nurseries,
         "trial": storm.running_trials,
         "relay": storm.relays,
+        "job": storm.in_jobs,
     }
 
 
@@ -104,9 +106,63 @@ def second_orchestrator(storm: Storm, dice: Random) -> str:
     return f"process {storm.second.pid}"
 
 
-FAULTS: dict[str, Strike] = {
-    **{f"kill -9 {whom}": kill(whom) for whom in ("orchestrator", "nursery", "trial", "relay")},
-    **{f"stop {whom}": stop(whom) for whom in ("orchestrator", "nursery", "trial", "relay")},
+def _cluster(storm: Storm) -> Cluster:
+    assert storm.cluster is not None, "a fault of clusters"
+    return storm.cluster
+
+
+def node_lost(storm: Storm, dice: Random) -> str:
+    """Back before SLURM has noticed, or long after."""
+    cluster, node, for_s = _cluster(storm), dice.choice(NODES), dice.uniform(0.5, 25)
+    cluster.kill_node(node)
+    storm.later(for_s, lambda: cluster.start_node(node))
+    return f"{node} with all that runs there, for {for_s:.2f} s"
+
+
+def node_loses_touch(storm: Storm, dice: Random) -> str:
+    """Its jobs live on, and SLURM may requeue them elsewhere meanwhile."""
+    cluster, node, for_s = _cluster(storm), dice.choice(NODES), dice.uniform(0.5, 25)
+    cluster.kill_slurmd(node)
+    storm.later(for_s, lambda: cluster.start_node(node))
+    return f"{node} for {for_s:.2f} s"
+
+
+def controller_stopped(storm: Storm, dice: Random) -> str:
+    cluster, for_s = _cluster(storm), dice.uniform(0.5, 15)
+    cluster.stop_controller()
+    storm.later(for_s, cluster.start_controller)
+    return f"for {for_s:.2f} s"
+
+
+def controller_killed(storm: Storm, dice: Random) -> str:
+    """It forgets what it has not saved, up to its last five seconds."""
+    cluster, for_s = _cluster(storm), dice.uniform(0.5, 5)
+    cluster.kill_controller()
+    storm.later(for_s, cluster.start_controller)
+    return f"for {for_s:.2f} s"
+
+
+def scancel(storm: Storm, dice: Random) -> str:
+    jobs = storm.jobs()
+    if not jobs:
+        return "there is no job, or SLURM does not answer"
+    job = dice.choice(jobs)
+    _cluster(storm).command("scancel", job, check=False)
+    return f"job {job}"
+
+
+def preemption(storm: Storm, dice: Random) -> str:
+    cluster, nodes, for_s = _cluster(storm), dice.choice([1, 2]), dice.uniform(1, 5)
+    if not cluster.alive("slurmctld"):
+        return "SLURM does not answer"
+    urgent = ["sbatch", "-p", "urgent", f"-N{nodes}", "--exclusive", "--no-requeue", "-t", "1", "-o", "/dev/null"]
+    cluster.command(*urgent, "--chdir=/", f"--wrap=sleep {for_s:.2f}", check=False)
+    return f"{nodes} node(s) for {for_s:.2f} s"
+
+
+ANYWHERE: dict[str, Strike] = {
+    **{f"kill -9 {whom}": kill(whom) for whom in ("orchestrator", "relay")},
+    **{f"stop {whom}": stop(whom) for whom in ("orchestrator", "relay")},
     "kill -9 orchestrator twice": kill_at_start,
     "Ctrl-C": ctrl_c,
     "MLflow killed": server_killed,
@@ -116,3 +172,20 @@ FAULTS: dict[str, Strike] = {
     "clock stepped": clock_stepped,
     "second orchestrator": second_orchestrator,
 }
+LOCAL: dict[str, Strike] = {
+    **{f"kill -9 {whom}": kill(whom) for whom in ("orchestrator", "nursery", "trial", "relay")},
+    **{f"stop {whom}": stop(whom) for whom in ("orchestrator", "nursery", "trial", "relay")},
+    **ANYWHERE,
+}
+SLURM: dict[str, Strike] = {
+    **ANYWHERE,
+    "kill -9 job": kill("job"),
+    "stop job": stop("job"),
+    "node lost": node_lost,
+    "node loses touch": node_loses_touch,
+    "slurmctld stopped": controller_stopped,
+    "slurmctld killed": controller_killed,
+    "scancel": scancel,
+    "preemption": preemption,
+}
+FAULTS = {"local": LOCAL, "slurm": SLURM}

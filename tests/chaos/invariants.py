@@ -79,6 +79,7 @@ def nothing_left(storm: Storm) -> Iterator[str]:
         time.sleep(0.1)
     for pid in alive:
         yield f"process {pid} is left: {command_line(pid)}"
+    yield from (f"job {job} is left" for job in storm.jobs())
     beside = re.compile(r"\..*\.\d+|.*\.(part|tmp|new)")
     for path in [*storm.disk.path.rglob("*"), *storm.temporary.rglob("*")]:
         if path.is_relative_to(storm.temporary) or beside.fullmatch(path.name):

@@ -19,6 +19,7 @@ from tests.chaos.disk import Disk
 from tests.chaos.proxy import Proxy
 from tests.conftest import APPS, ROOT, environment
 from tests.mlflow_server import Server, empty_store
+from tests.slurm.cluster import Cluster
 
 STILL_S = 120  # without a new trial and with no fault under way: it hangs
 
@@ -35,25 +36,29 @@ class App:
     folder: str
 
 
-LOCAL = ("hydra.launcher.slots=2", "hydra.sweeper.retries=100", "hydra.sweeper.max_failure_rate=1.0")
+LOCAL = ("hydra/launcher=local", "hydra.launcher.slots=2")
+SLURM = ("hydra/launcher=slurm", "hydra.sweeper.n_jobs=6")  # the cluster runs four at once
+TO_THE_END = ("hydra.sweeper.retries=100", "hydra.sweeper.max_failure_rate=1.0", "hydra.sweep.dir=study")
 NOOP = App(  # half of its trials fail by themselves
-    (str(APPS / "toy.py"), "-m", "hydra/sweeper=optuna", "hydra/launcher=local", *LOCAL, "hydra.sweep.dir=study",
-     "x=uniform(0,1)", "y=loguniform(1e-3,1)", "mode=flaky"),
+    (str(APPS / "toy.py"), "-m", "hydra/sweeper=optuna", *TO_THE_END, "x=uniform(0,1)", "y=loguniform(1e-3,1)",
+     "mode=flaky"),
     "study",
 )  # fmt: skip
 SLOW = App((*NOOP.command, "steps=4", "sleep=0.1"), NOOP.folder)  # its trials are hit in their middle
-DIGITS = App(
-    (str(ROOT / "train.py"), "-m", *LOCAL, "hydra.sweep.dir=study", "stage.checkpoint_every_s=0"), "study"
-)  # fmt: skip
+DIGITS = App((str(ROOT / "train.py"), "-m", *TO_THE_END, "stage.checkpoint_every_s=0"), "study")
 
 
 @dataclass
 class Storm:
-    """A study's command, and what it stands on: a disk, a clock and an MLflow server, each of its own."""
+    """A study's command, and what it stands on: a disk, a clock and an MLflow server, each of its own.
+
+    Its trials run on this machine, or as jobs of a ``cluster``.
+    """
 
     base: Path
     app: App
     trials: int
+    cluster: Cluster | None = None
     orchestrator: subprocess.Popen[bytes] | None = None
     starts: int = 0
     second: subprocess.Popen[bytes] | None = None  # the same command while the first one runs
@@ -75,10 +80,12 @@ class Storm:
         self.output = self.base / "output.log"
 
     def environment(self, **extra: str) -> dict[str, str]:
-        return environment(TMPDIR=str(self.temporary), **extra)
+        there = self.cluster.env if self.cluster is not None else {}
+        return environment(TMPDIR=str(self.temporary), **there, **extra)
 
-    def command(self) -> list[str]:
-        return [sys.executable, *self.app.command, f"hydra.sweeper.n_trials={self.trials}"]
+    def command(self, launcher: tuple[str, ...] | None = None) -> list[str]:
+        launcher = launcher or (LOCAL if self.cluster is None else SLURM)
+        return [sys.executable, *self.app.command, *launcher, f"hydra.sweeper.n_trials={self.trials}"]
 
     def start(self, log: str = "output.log") -> subprocess.Popen[bytes]:
         """The study's command, under the storm's clock."""
@@ -90,12 +97,12 @@ class Storm:
             )  # fmt: skip
 
     def undisturbed(self) -> Path:
-        """The folder of the same study without a storm, without MLflow."""
+        """The folder of the same study on this machine, without a storm, without MLflow."""
         calm = self.base / "calm"
         calm.mkdir()
         done = subprocess.run(
-            [*self.command(), "hydra.sweeper.tracking=null"], cwd=calm, env=self.environment(), capture_output=True,
-            text=True, check=False,
+            [*self.command(LOCAL), "hydra.sweeper.tracking=null"], cwd=calm, env=self.environment(),
+            capture_output=True, text=True, check=False,
         )  # fmt: skip
         if not (calm / self.app.folder / "study.end.json").exists():
             raise Broken(f"the undisturbed study did not end: {done.stdout}{done.stderr}")
@@ -176,6 +183,10 @@ class Storm:
     def close(self) -> None:
         for _, undo in self._later:
             undo()
+        for pid in self.orchestrators():
+            signal_to(pid, signal.SIGKILL)
+        if self.cluster is not None:
+            self.cluster.cancel_all()
         while doomed := self.processes():
             for pid in doomed:
                 signal_to(pid, signal.SIGKILL)
@@ -200,6 +211,17 @@ class Storm:
                 continue
         return found
 
+    def jobs(self) -> list[str]:
+        """The study's jobs that wait or run, as ``141_3``; empty where SLURM does not answer."""
+        if self.cluster is None or not self.cluster.alive("slurmctld"):
+            return []
+        said = self.cluster.command("squeue", "-h", "-r", "-p", "main", "-S", "i", "-o", "%F_%K", check=False)
+        return said.split()
+
+    def in_jobs(self) -> list[int]:
+        """Processes of jobs on their nodes: scripts, the job's own, its trials."""
+        return [pid for pid in self.processes() if b"\0SLURM_JOB_ID=" in _read(pid, "environ")]
+
     def relays(self) -> list[int]:
         return [pid for pid in self._children() if "tracking.relay" in command_line(pid)]
 
@@ -218,6 +240,7 @@ class Storm:
 
     def _what_waits(self) -> str:
         said = [f"{pid} {state(pid)} {command_line(pid)[:200]}" for pid in self.processes()]
+        said += [f"job {job}" for job in self.jobs()]
         return "\n  ".join([*said, *self.output.read_text(errors="replace").splitlines()[-10:]])
 
 
@@ -232,10 +255,14 @@ def children(pid: int) -> list[int]:
 
 
 def command_line(pid: int) -> str:
+    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace")
+
+
+def _read(pid: int, what: str) -> bytes:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return Path(f"/proc/{pid}/{what}").read_bytes()
     except OSError:
-        return ""
+        return b""
 
 
 def state(pid: int) -> str:

@@ -10,4 +10,4 @@ from tests.chaos.faults import FAULTS
 
 @pytest.mark.long
 def test_a_study_under_six_faults_is_the_undisturbed_one():
-    assert storm("slow", seed=10, trials=16, faults=6, names=list(FAULTS)) == []
+    assert storm("slow", seed=10, trials=16, faults=FAULTS["local"], count=6) == []

@@ -14,9 +14,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "mariadbd", "sacctmgr")
@@ -115,6 +118,10 @@ class Cluster:
 
     def stop_controller(self) -> None:
         self._stop("slurmctld")
+
+    def kill_controller(self) -> None:
+        """It dies without saving what it knows."""
+        self._stop("slurmctld", signal.SIGKILL)
 
     def start_node(self, node: str) -> None:
         self._start(f"slurmd-{node}", ["slurmd", "-D", "-N", node, "-f", self.env["SLURM_CONF"]])
@@ -324,6 +331,18 @@ class Cluster:
     def _tasks(self, node: str) -> set[int]:
         """The processes of jobs on the node, by their environment."""
         return _processes_with(f"SLURM_CONF={self.env['SLURM_CONF']}", f"SLURMD_NODENAME={node}")
+
+
+@contextmanager
+def throwaway(**keys: Any) -> Iterator[Cluster]:
+    """A cluster of its own, until the end of the block."""
+    cluster = Cluster(Path(tempfile.mkdtemp(prefix="slurm-")), **keys)
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.down()
+        shutil.rmtree(cluster.folder)
 
 
 def _which(program: str) -> str | None:
