@@ -75,10 +75,12 @@ def _cancel_jobs(where: str | None) -> int:
     try:
         answer = queue.look()
         for path in ledger.unresolved():
-            ledger.abandon(path)
-        alive = [i for i in ledger.read() if (status := answer.get(i)) is not None and not status.ended]
+            if ledger.resolve(path, answer) is None:
+                ledger.abandon(path)
+        seen = ((job.id, answer.get(job.id, job.script)) for job in ledger.read().values())
+        alive = [job_id for job_id, status in seen if status is not None and not status.ended]
         if alive:
-            ledger.cancel(alive, time.time())
+            ledger.cancel(alive)
             queue.cancel(alive)
     except (queue.SlurmAway, queue.Refused) as error:
         raise ConfigError(

@@ -170,8 +170,8 @@ def _jobs(where: str | None) -> str | None:
     except queue.SlurmAway as error:
         return f"unknown: {error}"
     states: dict[str, int] = {}
-    for job_id in Ledger(Path(where)).read():
-        status = answer.get(job_id)
+    for job in Ledger(Path(where)).read().values():
+        status = answer.get(job.id, job.script)
         if status is not None and not status.ended:
             why = f" ({status.reason})" if status.state == "PENDING" and status.reason not in ("", "None") else ""
             state = status.state.lower() + why

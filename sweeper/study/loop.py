@@ -218,6 +218,9 @@ class Loop:
         if end is None or (undecided and not stopping):
             end = self._verdict(running, exit_, stopping)
             record.write_end(path, attempt, end)
+        if end.state == record.INTERRUPTED and exit_.cancelled:
+            self._again.append((running.asked, running.lost))
+            return
         if end.state == record.INTERRUPTED and not stopping:
             self._again.append((running.asked, running.lost))
             raise SweepStopped(f"trial {exit_.number} was stopped: {end.reason}", state="INTERRUPTED")
@@ -236,6 +239,8 @@ class Loop:
         reason = exit_.reason or "ended without a word"
         if stopping:
             return End(record.INTERRUPTED, None, "the sweep was stopped")
+        if exit_.cancelled:
+            return End(record.INTERRUPTED, None, "cancelled")
         if exit_.lost and running.lost < self.settings.retries:
             return End(record.LOST, None, reason)
         return End(record.FAIL, None, reason)

@@ -60,7 +60,9 @@ def main(cfg):
             except KeyboardInterrupt:  # as trainers do that hand back what they have
                 if cfg.mode == "wrapped":
                     raise RuntimeError("a data loader's worker was killed") from None
-        case "wait":
+        case "wait" | "stubborn":
+            if cfg.mode == "stubborn":
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
             while not os.path.exists("go"):
                 time.sleep(0.05)
         case "steady":

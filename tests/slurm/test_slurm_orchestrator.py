@@ -130,6 +130,7 @@ def test_cancel_leaves_it_resumable_and_retry_repeats_what_failed(slurm, run, tm
     command = (*TOY, "x=uniform(0,1)", "mode=wait", "hydra.sweeper.n_trials=3", "hydra.sweeper.detach=true")
     assert run(*command).code == 0
     job_of(tmp_path / "s" / "0")
+    (tmp_path / "s" / ".submitit" / "submissions.jsonl").unlink()  # an orchestrator that died before it noted them
     said = sweeper("cancel", "s", cwd=tmp_path)
     assert "3 job(s) cancelled, 3 trial(s) left" in said.stdout, said
     until(lambda: queue_is_empty(slurm))

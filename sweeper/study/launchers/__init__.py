@@ -27,6 +27,7 @@ class Exit:
     attempt: int
     reason: str | None = None
     lost: bool = False  # died by a signal or with its machine: worth another attempt
+    cancelled: bool = False  # by its own study: attempted again without being held against it
 
 
 class Slots(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from typing import Any
 
 from sweeper.folder import Tail, append_line, replace
 from sweeper.study.launchers import Job
+from sweeper.study.launchers.slurm.queue import Queue
 
 SUBMISSIONS = "submissions.jsonl"
 
@@ -57,12 +59,19 @@ def as_job(told: Mapping[str, Any]) -> Job:
 
 @dataclass
 class Submitted:
-    """A job of the ledger: its id as ``squeue`` shows it, and the trials that it runs."""
+    """A job of the ledger: its id as ``squeue`` shows it, and the trials that it runs.
+
+    A controller that died gives the ids of its last seconds again: script and index tell one job from another.
+    """
 
     id: str
     jobs: list[Job]
-    time: float
-    cancelled: bool = False  # by us: its trials are to be resumed, not judged
+    script: str
+    cancelled: bool = False  # by us, or it was tried: its end does not count against its trials
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.script, self.id
 
 
 class Ledger:
@@ -71,16 +80,17 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def add(self, token: str, job_id: str, time: float) -> None:
-        self._append({"token": token, "job_id": job_id, "time": time})
+    def add(self, token: str, job_id: str) -> None:
+        self._append({"token": token, "job_id": job_id})
 
-    def cancel(self, ids: Sequence[str], time: float) -> None:
-        self._append({"cancelled": list(ids), "time": time})
+    def cancel(self, ids: Sequence[str]) -> None:
+        """Before they are: whatever comes in between, an end is not held against their trials."""
+        self._append({"cancelled": list(ids)})
 
     def _append(self, line: dict[str, Any]) -> None:
         fd = os.open(self.folder / SUBMISSIONS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
-            append_line(fd, line)
+            append_line(fd, {**line, "time": time.time()})
         finally:
             os.close(fd)
 
@@ -98,8 +108,15 @@ class Ledger:
                     continue
                 for i, jobs in enumerate(chunk.jobs):
                     job_id = f"{line['job_id']}_{i}"
-                    found[job_id] = Submitted(job_id, jobs, line["time"])
+                    found[job_id] = Submitted(job_id, jobs, str(self.folder / f"{line['token']}.sh"))
         return found
+
+    def resolve(self, path: Path, answer: Queue) -> str | None:
+        """The array that a chunk has become, from now on on the ledger; None if SLURM does not know it."""
+        array = answer.scripts.get(str(path.with_suffix(".sh")))
+        if array is not None:
+            self.add(path.stem, array)
+        return array
 
     def unresolved(self) -> Iterator[Path]:
         """Chunks that sbatch may or may not have taken."""

@@ -17,6 +17,7 @@ RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "SUSPEN
 
 _FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "exit_code", "Reason", "NodeList", "Command")
 TIMEOUT_S = 30
+_OURS = re.compile(r"/[0-9a-f]{12}\.sh$")  # a submission's script; a site's wrapper may name its own
 _OF_A_JOB = re.compile(  # as submitit.helpers.clean_env, but for where SLURM is; and its GPUs
     r"SLURM_(?!CONF$|CLUSTERS$)|SLURMD_|SRUN_|S(BATCH|LURM)_(CPU|MEM)_BIND|SUBMITIT_|"
     r"(MASTER_ADDR|MASTER_PORT|RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|GPU_DEVICE_ORDINAL|\w+_VISIBLE_DEVICES)$"
@@ -64,14 +65,14 @@ class Queue:
             else:
                 self._waiting.setdefault(array, []).extend((part, status) for part in indices(index))
 
-    def get(self, job_id: str) -> Status | None:
-        """The status of ``141_3``, None if SLURM does not know it (any more)."""
+    def get(self, job_id: str, script: str) -> Status | None:
+        """The status of ``141_3``, None if SLURM does not know it (any more), or has given its id to another."""
         found = self._jobs.get(job_id)
         if found is None:
             array, _, index = job_id.partition("_")
-            for part, status in self._waiting.get(array, ()):
-                if int(index) in part:
-                    return status
+            found = next((status for part, status in self._waiting.get(array, ()) if int(index) in part), None)
+        if found is not None and found.script != script and _OURS.search(found.script):
+            return None
         return found
 
 

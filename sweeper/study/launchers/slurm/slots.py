@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,13 @@ class SlurmSlots:
         self._gathered: deque[Job] = deque()
         self._uncertain: dict[Path, tuple[list[Pack], float]] = {}  # chunks that SLURM may have taken, and since when
         self._returns: Path | None = None
-        self._flying: dict[str, Flying] = {}
+        self._flying: dict[tuple[str, str], Flying] = {}
         self._runner: JobRunner | None = None
         self._resources: Resources | None = None
         self._submitter: Submitter | None = None
         self._study = Path()
         self._known: dict[int, tuple[Submitted, Job]] | None = None  # jobs of a former orchestrator
+        self._seen: Queue | None = None  # what SLURM said of them
         self._accounting = Accounting()
         self._poll_s, self._polled, self._put_off = POLL_S[0], 0.0, 0.0
         self._told_away = False
@@ -144,14 +146,23 @@ class SlurmSlots:
             self._resolve()
             self._known = {j.number: (s, j) for s in self.submitter.ledger.read().values() for j in s.jobs}
         last, mine = self._known.get(job.number, (None, job))
-        if last is None or last.cancelled or mine.attempt < job.attempt:  # its last attempt was never handed over
+        if last is None or mine.attempt < job.attempt:  # its last attempt was never handed over
+            return False
+        if last.cancelled and not self._lives_on(last):
             return False
         ends = [record.read_attempt(mine.folder, n).end for n in record.attempts(mine.folder) if n >= mine.attempt]
         if ends and ends[-1] is not None and ends[-1].state == record.LOST:
             return False
-        flying = self._flying.setdefault(last.id, Flying(last))
+        flying = self._flying.setdefault(last.key, Flying(last))
         flying.left[job.number] = trial_of(mine)
         return True
+
+    def _lives_on(self, cancelled: Submitted) -> bool:
+        """Whether scancel has failed, or takes its time: another attempt must not begin beside the living one."""
+        if self._seen is None:
+            self._seen = self._ask(wait=True)
+        status = self._seen.get(cancelled.id, cancelled.script)
+        return status is not None and not status.ended
 
     def _resolve(self) -> None:
         """Find out what became of submissions that an orchestrator did not live to note."""
@@ -159,10 +170,8 @@ class SlurmSlots:
         while unresolved := list(self.submitter.ledger.unresolved()):
             answer = self._ask(wait=True)
             for path in unresolved:
-                array = answer.scripts.get(str(path.with_suffix(".sh")))
-                if array is not None:
-                    self.submitter.ledger.add(path.stem, array, time.time())
-                elif time.monotonic() > deadline or time.time() - path.stat().st_mtime > 60:
+                late = time.monotonic() > deadline or time.time() - path.stat().st_mtime > 60
+                if self.submitter.ledger.resolve(path, answer) is None and late:
                     self.submitter.ledger.abandon(path)
             time.sleep(LOOK_S)
 
@@ -212,7 +221,7 @@ class SlurmSlots:
             self._put_off = time.monotonic() + AGAIN_S
 
     def _fly(self, submitted: Submitted) -> None:
-        self._flying[submitted.id] = Flying(submitted, {job.number: trial_of(job) for job in submitted.jobs})
+        self._flying[submitted.key] = Flying(submitted, {job.number: trial_of(job) for job in submitted.jobs})
 
     # watching
 
@@ -245,8 +254,8 @@ class SlurmSlots:
             return
         now = self._polled = time.monotonic()
         changed = self._note_submissions(answer)
-        for job_id, flying in self._flying.items():
-            status = answer.get(job_id)
+        for flying in self._flying.values():
+            status = answer.get(flying.submitted.id, flying.submitted.script)
             changed = changed or status != flying.status
             flying.status = status
             over = status is None or status.ended
@@ -259,13 +268,11 @@ class SlurmSlots:
         """What sbatch could not confirm: taken after all, or to be submitted again."""
         found = False
         for chunk, (packs, since) in list(self._uncertain.items()):
-            array = answer.scripts.get(str(chunk.with_suffix(".sh")))
+            array = self.submitter.ledger.resolve(chunk, answer)
             if array is not None:
                 found = True
-                now = time.time()
-                self.submitter.ledger.add(chunk.stem, array, now)
                 for i, pack in enumerate(packs):
-                    self._fly(Submitted(f"{array}_{i}", pack, now))
+                    self._fly(Submitted(f"{array}_{i}", pack, str(chunk.with_suffix(".sh"))))
             elif time.monotonic() - since > UNSURE_S:
                 self.submitter.ledger.abandon(chunk)
                 for pack in packs:
@@ -288,7 +295,7 @@ class SlurmSlots:
                 end = settled(trial)
                 if end is not None and (over or self._handed_back(number)):
                     del flying.left[number]
-                    exits.append(end)
+                    exits.append(replace(end, cancelled=end.lost and flying.submitted.cancelled))
             if over and flying.left and now - float(flying.over_since or now) > self._patience(flying.status):
                 undecided.append(flying)
         if undecided:
@@ -317,7 +324,9 @@ class SlurmSlots:
             for number, trial in flying.left.items():
                 begun = trial.attempts()
                 attempt = begun[-1][0] if begun else trial.attempt
-                exits.append(Exit(number, attempt, f"{reason} (job {job_id})", lost))
+                exits.append(
+                    Exit(number, attempt, f"{reason} (job {job_id})", lost, cancelled=flying.submitted.cancelled)
+                )
             flying.left = {}
         return exits
 
@@ -339,12 +348,13 @@ class SlurmSlots:
     def cancel(self) -> None:
         """Cancel what is in SLURM's hands, on the record, so that its trials are resumed rather than judged."""
         if self._flying:
-            self.submitter.ledger.cancel(list(self._flying), time.time())
+            ids = [flying.submitted.id for flying in self._flying.values()]
+            self.submitter.ledger.cancel(ids)
             try:
-                queue.cancel(list(self._flying))
+                queue.cancel(ids)
             except (SlurmAway, Refused) as error:
                 say(
-                    f"{len(self._flying)} job(s) run on, scancel failed ({str(error)[:200]}); end them by: "
+                    f"{len(ids)} job(s) run on, scancel failed ({str(error)[:200]}); end them by: "
                     f"python -m sweeper cancel {os.path.relpath(self._study)}"
                 )
 

@@ -6,7 +6,6 @@ import hashlib
 import pickle
 import re
 import shlex
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,9 +114,8 @@ class Submitter:
         array = submitted_id(said)
         if array is None:
             raise _Uncertain(f"sbatch gave no job id, it says: {' '.join(said.split())[:200]}", path)
-        now = time.time()
-        self.ledger.add(chunk.token, array, now)
-        return [Submitted(f"{array}_{i}", jobs, now) for i, jobs in enumerate(chunk.jobs)]
+        self.ledger.add(chunk.token, array)
+        return [Submitted(f"{array}_{i}", jobs, str(script)) for i, jobs in enumerate(chunk.jobs)]
 
     def chunk(self, packs: Sequence[Pack], settings: SlurmSettings, returns: Path | None = None) -> Chunk:
         return Chunk(
