@@ -102,7 +102,17 @@ def test_the_basic_sweeper(slurm, run, tmp_path):
 def test_names_of_hydra_submitit_launcher(slurm, run, tmp_path):
     peers = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
     names = ("hydra/launcher=submitit_slurm", f"hydra.launcher._target_={peers}")
-    done = run(*TOY, *names, "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import hydra, submitit\n"
+        "@hydra.main(version_base='1.3', config_path=None)\n"
+        "def main(cfg):\n"
+        "    env = submitit.JobEnvironment()\n"
+        "    assert (env.num_tasks, env.global_rank) == (1, 0) and env.paths.stdout.exists()\n"
+        "    return cfg.x\n"
+        "main()\n"
+    )
+    done = run(app, *TOY[1:], *names, "+x=uniform(0,1)", "hydra.sweeper.n_trials=1")
     assert done.code == 0, done
     assert results(tmp_path / "s")["counts"]["COMPLETE"] == 1
 

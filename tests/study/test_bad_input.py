@@ -73,6 +73,12 @@ LAUNCHER = [
     ([M, SLURM, "+hydra.launcher.partitoin=gpu"], ["hydra.launcher.partitoin", "did you mean 'partition'"]),
     ([M, SLURM, "hydra.launcher.cpus_per_gpu=2"], ["hydra.launcher.cpus_per_gpu", "gpus_per_task", "cpus_per_task"]),
     ([M, SLURM, "hydra.launcher.trials_at_once=2"], ["hydra.launcher.trials_at_once", "trials_per_job=1", "got 2"]),
+    ([M, SLURM, "+hydra.launcher.wait_for_completion=false"], ["wait_for_completion", "hydra.sweeper.detach=true"]),
+    ([M, SLURM, "hydra.launcher.use_srun=no"], ["hydra.launcher.use_srun", "true or false", "'no'"]),
+    (
+        [M, SLURM, "hydra.launcher.use_srun=false", "hydra.launcher.nodes=2"],
+        ["hydra.launcher.use_srun", "true", "nodes x tasks_per_node = 2"],
+    ),
     ([M, SLURM, TPE], ["hydra.sweeper.n_jobs", "TPESampler", "got null"]),
     ([M, SLURM, "hydra.sweeper.detach=true", "hydra.sweeper.pruner=asha"], ["hydra.sweeper.detach", "pruner=asha"]),
 ]

@@ -17,6 +17,7 @@ _COUNTS = (
     "timeout_min", "cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "tasks_per_node", "nodes",
     "array_parallelism", "signal_delay_s", "trials_per_job", "trials_at_once",
 )  # fmt: skip
+_FLAGS = ("stderr_to_stdout", "use_srun", "snapshot")
 _OURS = (
     "trials_per_job",
     "trials_at_once",
@@ -55,6 +56,7 @@ class SlurmSettings:
     array_parallelism: int
     stderr_to_stdout: bool
     setup: tuple[str, ...] | None
+    use_srun: bool
     srun_args: tuple[str, ...] | None
     python: str | None
     signal_delay_s: int
@@ -71,6 +73,10 @@ class SlurmSettings:
             value = getattr(self, key)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ConfigError(f"hydra.launcher.{key} must be a whole number >= 1, got {value!r}; try {key}=1")
+        for key in _FLAGS:
+            value = getattr(self, key)
+            if not isinstance(value, bool):
+                raise ConfigError(f"hydra.launcher.{key} must be true or false, got {value!r}; try {key}=false")
         if self.max_num_timeout < 0:
             raise ConfigError(f"hydra.launcher.max_num_timeout must be >= 0, got {self.max_num_timeout}; try 0")
         if self.mem_gb is not None and not self.mem_gb > 0:
@@ -84,6 +90,16 @@ class SlurmSettings:
             raise ConfigError(
                 f"hydra.launcher.cpus_per_gpu has no effect without gpus_per_node, gpus_per_task or gres, got "
                 f"{self.cpus_per_gpu}; use hydra.launcher.cpus_per_task"
+            )
+        if not self.use_srun and self.nodes * self.tasks > 1:
+            raise ConfigError(
+                "hydra.launcher.use_srun must be true where a trial is several processes (nodes x tasks_per_node = "
+                f"{self.nodes * self.tasks}), which srun starts, got false; try hydra.launcher.tasks_per_node=1"
+            )
+        if not self.use_srun and self.srun_args:
+            raise ConfigError(
+                f"hydra.launcher.srun_args has no effect with use_srun=false, got {list(self.srun_args)}; "
+                "drop one of the two"
             )
         if self.trials_at_once > 1 and self.nodes * self.tasks > 1:
             raise ConfigError(
@@ -121,6 +137,11 @@ def read_slurm_settings(keys: Mapping[str, Any]) -> SlurmSettings:
     raw: dict[str, Any] = {
         k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in keys.items()
     }
+    if "wait_for_completion" in raw:
+        raise ConfigError(
+            f"hydra.launcher.wait_for_completion must be left out, got {raw['wait_for_completion']!r}; "
+            "a sweep that does not wait for its jobs is hydra.sweeper.detach=true"
+        )
     for key in raw:
         if key not in known:
             raise ConfigError(
@@ -169,7 +190,7 @@ def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: in
     """The script of an array of ``count`` jobs, as submitit writes it."""
     import submitit
 
-    if shutil.which("sbatch") is None or shutil.which("srun") is None:
+    if shutil.which("sbatch") is None or (settings.use_srun and shutil.which("srun") is None):
         raise ConfigError(
             "hydra/launcher=slurm needs sbatch and srun on the path, got PATH="
             f"{os.environ.get('PATH', '')!r}; run it on a login node, or use hydra/launcher=local"
@@ -188,17 +209,21 @@ def sbatch_script(settings: SlurmSettings, folder: Path, command: str, count: in
         if v is not None and k not in _OURS and k not in ("additional_parameters", "array_parallelism")
     }
     shared = ("name", "timeout_min", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "mem_gb")
-    # where one process of a trial dies, those that wait for it must not wait out their time
-    given["srun_args"] = [*given.get("srun_args", ()), "--kill-on-bad-exit=1"]
-    if settings.cpus_per_task is not None:  # since SLURM 22.05 a step no longer has it from its job
-        given["srun_args"].insert(0, f"--cpus-per-task={settings.cpus_per_task}")  # one that is given comes later: wins
+    more = _flags(settings.additional_parameters)
+    if settings.use_srun:
+        # where one process of a trial dies, those that wait for it must not wait out their time
+        given["srun_args"] = [*given.get("srun_args", ()), "--kill-on-bad-exit=1"]
+        if settings.cpus_per_task is not None:  # since SLURM 22.05 a step no longer has it from its job
+            given["srun_args"].insert(0, f"--cpus-per-task={settings.cpus_per_task}")  # one that is given wins: later
+    else:  # the warning of the end of time goes to steps, or to the script: which is the job itself then
+        command, more = f"exec {command}", {"signal": f"B:USR2@{settings.signal_delay_s}", **more}
     given["tasks_per_node"] = settings.tasks
     renamed = executor._convert_parameters({k: given.pop(k) for k in shared if k in given})
     executor.update_parameters(
         **renamed,
         **given,
         array_parallelism=min(settings.array_parallelism, at_once),
-        additional_parameters=_flags(settings.additional_parameters),
+        additional_parameters=more,
     )
     executor.parameters["map_count"] = count
     with warnings.catch_warnings():  # SLURM heeds it with any request for GPUs

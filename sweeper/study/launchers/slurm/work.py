@@ -42,6 +42,7 @@ def main(argv: list[str]) -> int:
     folder, command = Path(argv[0]).parent, pickle.loads(Path(chunk.command).read_bytes())
     if not chunk.gpus:  # without a request the variable is unset, and a trial would take any GPU of the node
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ["SUBMITIT_FOLDER"] = str(folder)  # for submitit.JobEnvironment() in the app
     mine = chunk.jobs[int(os.environ["SLURM_ARRAY_TASK_ID"])]
     configs = {folder / chunk.configs[str(job.number)] for job in mine if str(job.number) in chunk.configs}
     if ranks.rank():
