@@ -76,9 +76,16 @@ class StudyFolder:
         except OSError:
             os.close(fd)
             return False
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.uname().nodename} {os.getpid()}\n".encode(), 0)
         self._lock = fd
+        me = f"{os.uname().nodename} {os.getpid()}\n".encode()
+        try:
+            os.pwrite(fd, me, 0)  # where a disk is full, over what is there already
+            os.ftruncate(fd, len(me))
+        except OSError as error:
+            self.release()
+            if self._made:
+                self.discard()
+            raise unwritable(self.path, error) from error
         return True
 
     def holder(self) -> str:

@@ -241,13 +241,14 @@ def test_folders_that_are_not_there_are_not_needed(quick, name):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
-@pytest.mark.parametrize("kib", [4, 8, 12, 16])  # full at another file each
+@pytest.mark.parametrize("kib", [0, 4, 8, 12, 16])  # full at another file each
 def test_a_disk_that_is_full_before_the_study_is_founded(quick, tmp_path, kib):
-    with small_disk(tmp_path / "disk", kib) as disk:
+    with small_disk(tmp_path / "disk", 4 + kib) as disk:
+        (disk / "taken").write_bytes(bytes(4096))
         done = quick("toy.py", *SWEEP, f"hydra.sweep.dir={disk}/s", "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
         one_line(done, ["s", "space"])
         if not list(disk.glob("s/study.yaml")):
-            assert list(disk.iterdir()) == [], "a study was made"
+            assert list(disk.iterdir()) == [disk / "taken"], "a study was made"
 
 
 def test_the_traceback_is_there_on_request(run):
