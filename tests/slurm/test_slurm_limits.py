@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import APPS, ROOT, environment
 from tests.slurm.conftest import TOY
+from tests.slurm.test_slurm_survives import queue_is_empty, sweeper, until
 from tests.study.test_failures import results
 
 SPACE = "x=uniform(0,1)"
@@ -30,8 +31,6 @@ def test_a_cap_on_submitted_jobs(sweep, slurm, tmp_path):
 
 @pytest.mark.parametrize("cluster", ["accounting"], indirect=True)
 def test_collect_submits_what_a_cap_held_back(sweep, slurm, run, tmp_path):
-    from tests.slurm.test_slurm_survives import queue_is_empty, sweeper, until
-
     slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=2")
     try:
         done = sweep(SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.detach=true")
@@ -89,6 +88,17 @@ def test_a_wrong_request_is_one_line_and_leaves_nothing(sweep, slurm, tmp_path, 
     assert done.code == 1 and said in done.err and "Traceback" not in done.err, done
     assert list(tmp_path.iterdir()) == []
     assert slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j") == before
+
+
+def test_nodes_that_are_down_are_waited_for(sweep, slurm, tmp_path):
+    slurm.command("scontrol", "update", "NodeName=n1,n2", "State=DRAIN", "Reason=maintenance")
+    done = sweep(SPACE, "hydra.sweeper.n_trials=1", "hydra.sweeper.detach=true")
+    assert done.code == 0 and "no node can run such a job now" in done.err, done
+    assert len(slurm.command("squeue", "-h", "-o", "%i").split()) == 1
+    slurm.command("scontrol", "update", "NodeName=n1,n2", "State=RESUME")
+    until(lambda: queue_is_empty(slurm))
+    assert sweeper("collect", "s", cwd=tmp_path).returncode == 0
+    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 1
 
 
 def test_a_folder_that_nodes_do_not_share(sweep, slurm, tmp_path):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from pathlib import Path
 
 from sweeper.errors import ConfigError
-from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, environment, run
+from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, cancel, environment, run, submitted_id
 from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, sbatch_script
 from sweeper.study.launchers.slurm.submit import TOO_MANY, refusal
 from sweeper.study.view.terminal import say
@@ -17,6 +18,8 @@ _OPTIONS = (
     "cluster-constraint", "prefer", "nodelist", "nodefile", "reservation", "licenses", "gpus", "wckey",
     "mincpus", "tmp", "switches", "contiguous", "core-spec", "sockets-per-node", "cores-per-socket", "threads-per-core",
 )  # fmt: skip
+_SERVES = re.compile(r"(idle|mix|alloc|comp|plnd|resv)[^*]?")  # of sinfo's states; a * does not respond
+_NOWHERE = ("--output=/dev/null", "--error=/dev/null")
 NODE_WAIT_S = 5  # for a node to be free for a moment; a busy cluster is no mistake
 
 
@@ -27,11 +30,26 @@ def accepted(settings: SlurmSettings) -> None:
         run(["sbatch", "--test-only"], given=script)
     except Refused as refused:
         if not TOO_MANY.search(str(refused)):  # a full queue empties
-            raise refusal(refused) from refused
+            _taken_to_wait(settings, script, refused)
     except SlurmAway as away:
         raise ConfigError(
             f"hydra/launcher=slurm needs a SLURM controller that answers, got: {str(away)[:200]}; try again later"
         ) from away
+
+
+def _taken_to_wait(settings: SlurmSettings, script: str, refused: Refused) -> None:
+    """While nodes are down, ``--test-only`` refuses what SLURM takes, to wait for them: a job of nothing tells."""
+    there = [] if settings.partition is None else [f"--partition={settings.partition}"]
+    try:
+        states = run(["sinfo", "--noheader", "--Node", "--format=%t", *there]).split()
+        if all(_SERVES.fullmatch(state) for state in states):
+            raise refused
+        said = run(["sbatch", "--parsable", "--job-name=sweeper-preflight", *_NOWHERE], given=script)
+    except Refused as why:
+        raise refusal(why) from why
+    if (job := submitted_id(said)) is not None:
+        cancel([job])
+    say(f"no node can run such a job now (sbatch says: {' '.join(str(refused).split())[:200]}); jobs wait for one")
 
 
 def reached_from_a_node(folder: Path, settings: SlurmSettings) -> None:
