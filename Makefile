@@ -26,7 +26,7 @@ test-gpu: setup       ## training and sweeping on a CUDA device
 chaos: setup          ## storms of faults over 10,000 trials that do nothing, 300 trainings, 300 jobs (CHAOS="--seed 5")
 	$(BIN)/python -m tests.chaos --trials 10000 --faults 100 $(CHAOS)
 	$(BIN)/python -m tests.chaos --app digits --trials 300 --faults 100 $(CHAOS)
-	$(BIN)/python -m tests.chaos --launcher slurm --app slow --trials 300 --faults 100 $(CHAOS)
+	$(BIN)/python -m tests.chaos --launcher slurm --app slower --trials 300 --faults 100 $(CHAOS)
 
 setup: .venv/ready    ## the environment, from the pinned files
 

@@ -22,10 +22,10 @@ import optuna
 
 from tests.chaos.faults import FAULTS, Strike
 from tests.chaos.invariants import broken
-from tests.chaos.storm import DIGITS, NOOP, SLOW, Broken, Storm, schedule
+from tests.chaos.storm import DIGITS, NOOP, SLOW, SLOWER, Broken, Storm, schedule
 from tests.slurm.cluster import Cluster, missing, throwaway
 
-APPS = {"noop": NOOP, "slow": SLOW, "digits": DIGITS}
+APPS = {"noop": NOOP, "slow": SLOW, "slower": SLOWER, "digits": DIGITS}
 SAID = 6000  # characters of what the study's command said, where something is broken
 
 

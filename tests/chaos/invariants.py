@@ -21,6 +21,8 @@ from tests.chaos.storm import Storm, command_line
 from tests.study.test_failures import study
 from tests.study.tracking.conftest import contents
 
+LEFT_S = 60  # for a job that was requeued although its trial had ended: it waits for a node, finds that and ends
+
 
 def broken(storm: Storm, calm: Path) -> Iterator[str]:
     """What does not hold, a line each."""
@@ -74,11 +76,10 @@ def results_true(folder: Path) -> Iterator[str]:
 
 
 def nothing_left(storm: Storm) -> Iterator[str]:
-    deadline = time.monotonic() + 20
-    while (alive := storm.processes()) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    for pid in alive:
-        yield f"process {pid} is left: {command_line(pid)}"
+    deadline = time.monotonic() + LEFT_S
+    while (storm.jobs() or storm.processes()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    yield from (f"process {pid} is left: {command_line(pid)}" for pid in storm.processes())
     yield from (f"job {job} is left" for job in storm.jobs())
     beside = re.compile(r"\..*\.\d+|.*\.(part|tmp|new)")
     for path in [*storm.disk.path.rglob("*"), *storm.temporary.rglob("*")]:

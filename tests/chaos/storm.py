@@ -30,10 +30,11 @@ class Broken(Exception):
 
 @dataclass(frozen=True)
 class App:
-    """What is swept; ``folder`` is the study's, below the working folder."""
+    """What is swept; ``folder`` is the study's, below the working folder, ``calm`` spares time where no fault comes."""
 
     command: tuple[str, ...]
     folder: str
+    calm: tuple[str, ...] = ()
 
 
 LOCAL = ("hydra/launcher=local", "hydra.launcher.slots=2")
@@ -44,7 +45,10 @@ NOOP = App(  # half of its trials fail by themselves
      "mode=flaky"),
     "study",
 )  # fmt: skip
-SLOW = App((*NOOP.command, "steps=4", "sleep=0.1"), NOOP.folder)  # its trials are hit in their middle
+SLOW = App((*NOOP.command, "steps=4", "sleep=0.1"), NOOP.folder, ("sleep=0",))  # its trials are hit in their middle
+SLOWER = App(
+    (*NOOP.command, "steps=20", "sleep=0.1"), NOOP.folder, ("sleep=0",)
+)  # so are jobs, which take time to begin
 DIGITS = App((str(ROOT / "train.py"), "-m", *TO_THE_END, "stage.checkpoint_every_s=0"), "study")
 
 
@@ -101,7 +105,7 @@ class Storm:
         calm = self.base / "calm"
         calm.mkdir()
         done = subprocess.run(
-            [*self.command(LOCAL), "hydra.sweeper.tracking=null"], cwd=calm, env=self.environment(),
+            [*self.command(LOCAL), "hydra.sweeper.tracking=null", *self.app.calm], cwd=calm, env=self.environment(),
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if not (calm / self.app.folder / "study.end.json").exists():
@@ -212,11 +216,14 @@ class Storm:
         return found
 
     def jobs(self) -> list[str]:
-        """The study's jobs that wait or run, as ``141_3``; empty where SLURM does not answer."""
+        """The study's jobs that wait or run, as ``141_3``; empty where SLURM does not answer.
+
+        A preflight of an orchestrator that was killed is none: its limit of a minute ends it.
+        """
         if self.cluster is None or not self.cluster.alive("slurmctld"):
             return []
         said = self.cluster.command("squeue", "-h", "-r", "-p", "main", "-S", "i", "-o", "%F_%K", check=False)
-        return said.split()
+        return [job for job in said.split() if not job.endswith("N/A")]
 
     def in_jobs(self) -> list[int]:
         """Processes of jobs on their nodes: scripts, the job's own, its trials."""

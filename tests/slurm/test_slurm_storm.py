@@ -7,4 +7,4 @@ from tests.chaos.faults import SLURM
 
 
 def test_a_study_on_a_cluster_under_faults_is_the_undisturbed_one(slurm):
-    assert storm("slow", seed=1, trials=16, faults=SLURM, count=8, cluster=slurm) == []
+    assert storm("slower", seed=1, trials=16, faults=SLURM, count=8, cluster=slurm) == []
