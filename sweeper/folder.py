@@ -17,6 +17,7 @@ Metric values are JSON numbers, or NaN, Infinity and -Infinity as Python's ``jso
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -38,6 +39,8 @@ LOST = "LOST"  # died without a word (signal, node): attempted again up to `retr
 
 SETTLED = (COMPLETE, PRUNED, FAIL)  # the others may be attempted again
 ENDS = (*SETTLED, INTERRUPTED, LOST)
+
+NO_SPACE = os.EX_IOERR  # how a trial's process exits where its disk was full; what it recorded has no end then
 
 _CHECK = b',"crc":"'
 _ATTEMPT_FILE = re.compile(r"(?:events|end|output)\.(\d+)\.(?:jsonl|json|log)")
@@ -126,6 +129,16 @@ def read_line(line: bytes) -> dict[str, Any] | None:
         return None
     event.pop("crc", None)
     return event
+
+
+def disk_full(error: BaseException | None, folder: Path) -> bool:
+    """Whether an error is the disk's, which passes: another attempt may help. Not all who meet it say so by number."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    try:
+        return not os.statvfs(folder).f_bavail
+    except OSError:
+        return False
 
 
 class Tail:

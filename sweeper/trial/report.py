@@ -19,7 +19,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.configs import value_in
-from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, output_path, rank_failed, replace
+from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, disk_full, output_path, rank_failed, replace
 from sweeper.masked import masked, masked_in
 from sweeper.space_node import is_space
 from sweeper.trial.silent import Silent
@@ -37,6 +37,10 @@ class Pruned(Exception):
 
 class Superseded(KeyboardInterrupt):
     """Raised by :func:`report` when a later attempt at this trial has begun, as after a node lost touch."""
+
+
+class DiskFull(BaseException):
+    """Leaves a trial's process without an end on record, as a death does: its launcher has it attempted again."""
 
 
 class TrialExit(RuntimeError):
@@ -159,6 +163,8 @@ class Recorded:
             return returned
         except BaseException as error:
             state, reason = describe(error)
+            if state == FAIL and self.attempt is not None and disk_full(error, attempt.folder):
+                raise DiskFull(reason) from error
             if not attempt.ended and not (state == FAIL and _another_failed(attempt, reason)):
                 attempt.end(state, None, reason)
             if not isinstance(error, (Pruned, KeyboardInterrupt)):

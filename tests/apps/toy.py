@@ -69,6 +69,10 @@ def main(cfg):
             for step in takewhile(lambda _: not os.path.exists("go"), count()):
                 sweeper.report(step=step, loss=value)
                 time.sleep(0.1)
+        case "full" if not os.path.exists("go"):
+            open("go", "w").close()  # the next attempt finds space
+            with open("/dev/full", "w") as file:
+                file.write("a checkpoint")
         case "gpus":
             for name in ("CUDA_VISIBLE_DEVICES", "SLURM_CPUS_PER_TASK"):
                 print(f"{name}={os.environ.get(name)!r}")

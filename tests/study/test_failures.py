@@ -79,6 +79,14 @@ def test_a_killed_trial_is_attempted_again_with_the_same_parameters(run, tmp_pat
     assert len(study(tmp_path / "s").trials) == 2
 
 
+@both_start_methods
+def test_a_full_disk_is_not_the_trials_fault(run, tmp_path, method):
+    sweep = (*SWEEP, f"hydra.launcher.start_method={method}", "hydra.sweeper.n_trials=1", "hydra.sweeper.retries=1")
+    done = run("toy.py", *sweep, "mode=full", "x=uniform(0,1)")
+    assert done.code == 0 and "no space was left on its disk, its log says where; attempt 2 of 2" in done.err, done
+    assert "OSError: [Errno 28]" in (tmp_path / "s" / "0" / "output.0.log").read_text()
+
+
 def test_max_failure_rate_ends_the_sweep(run, tmp_path):
     done = run(
         "toy.py",

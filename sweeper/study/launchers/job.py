@@ -18,13 +18,13 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from hydra.types import HydraContext
 
-from sweeper.folder import End, write_end
+from sweeper.folder import NO_SPACE, End, disk_full, write_end
 from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.nursery import Run, settle
 from sweeper.study.launchers.run_job import hydra_yaml, run_job
-from sweeper.trial.report import RANK, Recorded, describe, on_interrupt
+from sweeper.trial.report import RANK, DiskFull, Recorded, describe, on_interrupt
 from sweeper.trial.silent import fail
 
 
@@ -80,7 +80,9 @@ class JobRunner:
         except BaseException as error:
             if settled and not isinstance(error, KeyboardInterrupt):
                 traceback.print_exc()
-            with suppress(OSError):  # the sweep meets the full disk too, and says so
+            if isinstance(error, DiskFull) or disk_full(error, job.folder):
+                return NO_SPACE
+            with suppress(OSError):
                 put_on_record(job, error)
             return 1
         finally:

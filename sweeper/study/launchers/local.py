@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sweeper.errors import ConfigError, nearest
-from sweeper.folder import read_attempt
+from sweeper.folder import NO_SPACE, read_attempt
 from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.nursery import Died, Run, Stop
@@ -202,6 +202,8 @@ class LocalSlots:
             reason, lost = f"killed by signal {died.signal} ({signal.Signals(died.signal).name})", True
             if died.signal == signal.SIGKILL and died.oom_kills > 0:
                 reason += f", out of memory: the kernel killed processes (peak {died.max_rss_bytes / 2**30:.1f} GiB)"
+        elif died.code == NO_SPACE:
+            reason, lost = "no space was left on its disk, its log says where", True
         elif died.code:
             reason = f"exited with code {died.code}"
         else:

@@ -46,18 +46,18 @@ def main(argv: list[str]) -> int:
     mine = chunk.jobs[int(os.environ["SLURM_ARRAY_TASK_ID"])]
     configs = {folder / chunk.configs[str(job.number)] for job in mine if str(job.number) in chunk.configs}
     if ranks.rank():
-        return _enter(command, Follower(trial_settings(chunk), folder).run, configs)
+        return _enter(command, Follower(trial_settings(chunk), folder).run, folder, configs)
     jobs = [job for job in mine if record.counted_end(job.folder, since=job.attempt) is None]
     turns = Turns(folder) if ranks.world() > 1 else None
     if not jobs:
         if turns is not None:
             turns.over()
         return 0
-    return _enter(command, Work(chunk, jobs, folder, turns).run, configs, jobs)
+    return _enter(command, Work(chunk, jobs, folder, turns).run, folder, configs, jobs)
 
 
 def _enter(
-    command: Command, then: Callable[[JobRunner], int], configs: Iterable[Path], jobs: Sequence[Job] = ()
+    command: Command, then: Callable[[JobRunner], int], folder: Path, configs: Iterable[Path], jobs: Sequence[Job] = ()
 ) -> int:
     """To Hydra's door and through it; what keeps the program from there ends ``jobs``."""
 
@@ -71,7 +71,7 @@ def _enter(
     try:
         return enter(command, door)
     except DoorNotReached as error:
-        for job in jobs:
+        for job in jobs if not record.disk_full(error.__cause__, folder) else ():
             record.write_end(job.folder, begin(job.folder), End(record.FAIL, None, str(error)))
         print(error, file=sys.stderr)
         return 1
