@@ -92,6 +92,11 @@ def on_interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
 
 
+def interrupted() -> bool:
+    """Whether what runs in this process was asked to stop."""
+    return _interrupted
+
+
 def current_attempt() -> Attempt | None:
     """The attempt being recorded in this process, if any."""
     return _current

@@ -28,6 +28,7 @@ KEYS = {  # ours, for theirs: what the dry run says
     "hydra.sweeper.pruner=asha hydra.sweeper.monitor=loss": "20 trials",  # ASHAScheduler, metric
     "hydra.sweeper.pruner=hyperband hydra.sweeper.n_trials=7": "7 trials",  # HyperBandScheduler, num_samples, run_cap
     "hydra.sweeper.pruner=median hydra.launcher.trials_per_gpu=2": "20 trials",  # with_resources({"gpu": 0.5})
+    "hydra.launcher.trials_per_process=100": "20 trials",  # reuse_actors
 }
 
 

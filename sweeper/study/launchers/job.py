@@ -12,24 +12,27 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 
 from sweeper.folder import NO_SPACE, End, disk_full, write_end
 from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
+from sweeper.study.launchers.blank import Blank
 from sweeper.study.launchers.command import Command
-from sweeper.study.launchers.nursery import Run, settle
+from sweeper.study.launchers.nursery import settle
 from sweeper.study.launchers.run_job import hydra_yaml, run_job
-from sweeper.trial.report import RANK, DiskFull, Recorded, describe, on_interrupt
+from sweeper.study.launchers.trial_processes import Run
+from sweeper.trial.report import RANK, DiskFull, Pruned, Recorded, describe, interrupted, on_interrupt
 from sweeper.trial.silent import fail
 
 
 class JobRunner:
-    """Runs jobs of one sweep: ``warm`` in the nursery, ``run`` in the trial's process."""
+    """Runs jobs of one sweep: ``warm`` in the nursery, ``live`` in a trial's process."""
 
     def __init__(self, composer: Composer, context: HydraContext, task: Recorded) -> None:
         self.composer = composer
@@ -58,11 +61,31 @@ class JobRunner:
         except Exception as error:  # the trial meets it again, where it is recorded
             print(f"sweeper: preload: {type(error).__name__}: {error}", file=sys.stderr)
 
-    def run(self, run: Run) -> int:
-        """The life of a trial's process; its exit code (0 if the task function returned)."""
-        job = run.job
+    def live(self, run: Run, pipe: Connection | None) -> int:
+        """The life of a trial's process; its exit code (0 if the task function returned).
+
+        With a ``pipe`` it goes on with the trials that come through it while each leaves the process as it was.
+        """
         atexit._clear()  # what the program has registered is for the end of its sweep
         before = set(threading.enumerate())
+        blank = None if pipe is None else Blank()
+        again = False
+        while True:
+            code, clean = self._run(run, again=again)
+            if pipe is None or blank is None or not (clean and blank.restored()):
+                _leave(before)
+                return code
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # what stops trials is for those that run
+            try:
+                pipe.send(None)
+                run = pipe.recv()
+            except (EOFError, OSError):
+                return code
+            again = True
+
+    def _run(self, run: Run, *, again: bool) -> tuple[int, bool]:
+        """Run one trial: the exit code that it means, and whether its process may be of use to another."""
+        job = run.job
         settled = False  # until then stderr is the sweep's
         try:
             signal.signal(signal.SIGINT, on_interrupt)
@@ -70,23 +93,23 @@ class JobRunner:
             settled = True
             buffer_lines()
             _begin(run)
+            if again:
+                self.warm(run)
             cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
             rank = int(run.env.get(RANK) or 0)
             ret = run_job(self.context, task, cfg, job.folder, attempt=job.attempt, rank=rank)
             if run.return_path is not None:
                 _hand_back(ret, run.return_path)
-            return 0
+            return 0, not interrupted() and (ret.status is JobStatus.COMPLETED or isinstance(ret._return_value, Pruned))
         except BaseException as error:
             if settled and not isinstance(error, KeyboardInterrupt):
                 traceback.print_exc()
             if isinstance(error, DiskFull) or disk_full(error, job.folder):
-                return NO_SPACE
+                return NO_SPACE, False
             with suppress(OSError):
                 put_on_record(job, error)
-            return 1
-        finally:
-            _leave(before)
+            return 1, False
 
 
 def put_on_record(job: Job, error: BaseException, reason: str | None = None) -> None:
@@ -107,11 +130,14 @@ def buffer_lines() -> None:
 
 
 def _begin(run: Run) -> None:
-    """Threads and seeds of the trial's own."""
+    """Threads and seeds of the trial's own: a fresh process has fresh seeds, a fork would repeat the nursery's."""
     torch: Any = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(run.threads)
-    random.seed()  # a fresh process has fresh seeds; a fork would repeat the nursery's
+        torch.default_generator.seed()
+        if torch.cuda.is_initialized():
+            torch.cuda.seed_all()
+    random.seed()
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed()

@@ -18,8 +18,9 @@ from sweeper.errors import ConfigError, nearest
 from sweeper.folder import NO_SPACE, read_attempt
 from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.nursery import Died, Run, Stop
+from sweeper.study.launchers.nursery import Stop
 from sweeper.study.launchers.start_method import start_nursery
+from sweeper.study.launchers.trial_processes import GPUS, Ended, Run
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +34,14 @@ class LocalSettings:
     gpus: int | None = None
     gpus_per_trial: int = 1
     trials_per_gpu: int = 1
+    trials_per_process: int = 1
     timeout_min: float | None = None
     mem_gb: float | None = None
     preload: tuple[str, ...] = ()
     start_method: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("slots", "threads", "gpus_per_trial", "trials_per_gpu"):
+        for key in ("slots", "threads", "gpus_per_trial", "trials_per_gpu", "trials_per_process"):
             value = getattr(self, key)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise ConfigError(
@@ -88,7 +90,7 @@ def cores() -> int:
 
 def visible_gpus() -> list[str]:
     """The GPUs that trials may use, found without starting CUDA."""
-    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    listed = os.environ.get(GPUS)
     if listed is not None:
         return [d for d in listed.split(",") if d.strip() and d.strip() != "-1"]
     try:
@@ -164,6 +166,7 @@ class LocalSlots:
             timeout_s=None if s.timeout_min is None else s.timeout_min * 60,
             memory_bytes=None if s.mem_gb is None else int(s.mem_gb * 2**30),
             return_path=return_path,
+            trials_per_process=s.trials_per_process if s.mem_gb is None else 1,
         )
         try:
             self._connection.send(run)
@@ -178,7 +181,7 @@ class LocalSlots:
         if self._gpus:
             size = min(self.settings.gpus_per_trial, len(self._gpus))
             first = slot % (len(self._gpus) // size) * size
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(self._gpus[first : first + size])
+            env[GPUS] = ",".join(self._gpus[first : first + size])
         return env
 
     def wait(self, timeout_s: float) -> list[Exit]:
@@ -192,23 +195,23 @@ class LocalSlots:
         exits, self._exits = self._exits, []
         return exits
 
-    def _as_exit(self, died: Died) -> Exit:
-        self._free_slots.append(self._running.pop((died.number, died.attempt)))
+    def _as_exit(self, ended: Ended) -> Exit:
+        self._free_slots.append(self._running.pop((ended.number, ended.attempt)))
         self._free_slots.sort()
         reason, lost = None, False
-        if died.timed_out:
+        if ended.timed_out:
             reason = f"exceeded hydra.launcher.timeout_min={self.settings.timeout_min:g}"
-        elif died.signal is not None:
-            reason, lost = f"killed by signal {died.signal} ({signal.Signals(died.signal).name})", True
-            if died.signal == signal.SIGKILL and died.oom_kills > 0:
-                reason += f", out of memory: the kernel killed processes (peak {died.max_rss_bytes / 2**30:.1f} GiB)"
-        elif died.code == NO_SPACE:
+        elif ended.signal is not None:
+            reason, lost = f"killed by signal {ended.signal} ({signal.Signals(ended.signal).name})", True
+            if ended.signal == signal.SIGKILL and ended.oom_kills > 0:
+                reason += f", out of memory: the kernel killed processes (peak {ended.max_rss_bytes / 2**30:.1f} GiB)"
+        elif ended.code == NO_SPACE:
             reason, lost = "no space was left on its disk, its log says where", True
-        elif died.code:
-            reason = f"exited with code {died.code}"
+        elif ended.code:
+            reason = f"exited with code {ended.code}"
         else:
             reason = "exited with code 0 before its task function had returned"
-        return Exit(died.number, died.attempt, reason, lost)
+        return Exit(ended.number, ended.attempt, reason, lost)
 
     def _lose_nursery(self) -> None:
         """The nursery died: its trials died with it. Report them lost and raise a new one."""

@@ -1,4 +1,6 @@
-"""The nursery: one single-threaded process that starts a process for each trial, watches it and reaps it.
+"""The nursery: one single-threaded process that starts the trials' processes, watches and reaps them.
+
+Each trial has a process of its own, or takes over the one of a trial that has ended and left no traces in it.
 
 Forked from the sweeping process it is preloaded, and its trials are forks of it: the user's ``__main__``,
 resolvers, structured configs and closures are simply there and nothing is pickled. Where that process can't be
@@ -10,12 +12,9 @@ kills what they leave behind.
 
 from __future__ import annotations
 
-import gc
-import mmap
 import os
 import pickle
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -27,31 +26,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from sweeper.folder import output_path
-from sweeper.study.launchers import Job
-from sweeper.study.launchers.preload import OPTIMIZERS_IMPORT, load, load_for_optimizers
+from sweeper.study.launchers.preload import load
 from sweeper.study.launchers.processes import (
     PR_SET_CHILD_SUBREAPER,
-    PR_SET_PDEATHSIG,
-    kill,
-    kill_group,
     kill_strays,
-    oom_kills,
     prctl,
-    send,
 )
+from sweeper.study.launchers.trial_processes import Life, Run, TrialProcesses
 from sweeper.trial.report import RANK
-
-
-@dataclass(frozen=True)
-class Run:
-    """Asks the nursery for a process: ``env`` is set in it, ``timeout_s`` is its wall-clock limit."""
-
-    job: Job
-    env: dict[str, str]
-    threads: int
-    timeout_s: float | None
-    memory_bytes: int | None
-    return_path: str | None  # where Hydra's JobReturn is wanted, for `launch`
 
 
 @dataclass(frozen=True)
@@ -65,39 +47,13 @@ class Stop:
     grace_s: float
 
 
-@dataclass(frozen=True)
-class Died:
-    """A trial's process has been reaped."""
-
-    number: int
-    attempt: int
-    code: int | None  # exit code, or None
-    signal: int | None  # the signal that killed it, or None
-    timed_out: bool
-    oom_kills: int  # kernel OOM kills on this machine while it lived
-    max_rss_bytes: int
-
-
-@dataclass
-class _Child:
-    run: Run
-    deadline: float
-    oom_before: int
-    timed_out: bool = False
-
-
 def serve(
-    connection: Connection,
-    preload: list[str],
-    run_job: Callable[[Run], int],
-    warm: Callable[[Run], None],
-    *,
-    eager: bool = True,
+    connection: Connection, preload: list[str], live: Life, warm: Callable[[Run], None], *, eager: bool = True
 ) -> None:
-    """The nursery's life: preload, then fork on request and report deaths, until the connection closes.
+    """The nursery's life: preload, then start trials on request and report ends, until the connection closes.
 
-    ``warm`` runs here before each fork (what it caches every later trial inherits), ``run_job`` in the trial.
-    What an optimizer imports is imported at once if ``eager``, else when a trial was seen to have needed it.
+    ``live`` is the life of a trial's process; ``warm`` runs here before each fork: what it caches every later one
+    inherits. What an optimizer imports is imported at once if ``eager``, else when a trial was seen to have needed it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -109,42 +65,35 @@ def serve(
     signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     load(preload, eager=eager)
-    needed = mmap.mmap(-1, 1)  # shared with the trials, which say in it that they had an optimizer
-    children: dict[int, _Child] = {}
-    kill_at: float | None = None
+    processes = TrialProcesses(live, warm, connection, awake, alarm)
+    kill_at = float("inf")
     while True:
-        limits = [c.deadline for c in children.values()] + ([kill_at] if kill_at else [])
-        timeout = max(0.0, min(limits, default=float("inf")) - time.monotonic())
-        ready = wait([connection, awake], None if timeout == float("inf") else timeout)
+        timeout = min(processes.deadline, kill_at) - time.monotonic()
+        ready = wait([connection, awake, *processes.pipes], None if timeout == float("inf") else max(0.0, timeout))
         if awake in ready:
             with suppress(BlockingIOError):
                 os.read(awake, 4096)
         try:
-            _reap(children, connection)
+            processes.reap()
+            for pipe in processes.pipes:
+                if pipe in ready:
+                    processes.hear(pipe)
             if connection in ready:
                 match connection.recv():
                     case Run() as run:
-                        if needed[0] and OPTIMIZERS_IMPORT not in sys.modules:
-                            load_for_optimizers()
-                        _raise_child(run, run_job, warm, children, connection, (awake, alarm), needed)
+                        processes.start(run)
                     case Stop(grace_s):
                         kill_at = time.monotonic() + grace_s
-                        for pid in children if grace_s else ():
-                            send(pid, signal.SIGINT)
+                        if grace_s:
+                            processes.interrupt()
         except (EOFError, OSError):  # the sweeping process is gone
             break
-        now = time.monotonic()
-        for pid, child in children.items():
-            if child.deadline <= now:
-                child.timed_out, child.deadline = True, float("inf")
-                kill(pid)
-        if kill_at is not None and kill_at <= now:
-            kill_at = None
-            for pid in children:
-                kill(pid)
-    for pid in children:
-        kill(pid)
-    kill_strays(set(), everything=True)
+        processes.end_overdue()
+        if kill_at <= time.monotonic():
+            kill_at = float("inf")
+            processes.kill()
+    processes.kill()
+    kill_strays()
     os._exit(0)
 
 
@@ -166,11 +115,13 @@ def settle(run: Run) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (run.memory_bytes, run.memory_bytes))
 
 
-def become_worker(interpreter: list[str], command: bytes, run: Run) -> NoReturn:
-    """``run_job`` of a nursery that shares nothing with the app: go on as a worker, which reads stdin."""
+def become_worker(interpreter: list[str], command: bytes, run: Run, pipe: Connection | None) -> NoReturn:
+    """``live`` of a nursery that shares nothing with the app: go on as a worker, which reads stdin."""
     settle(run)
+    if pipe is not None:
+        os.set_inheritable(pipe.fileno(), True)
     with tempfile.TemporaryFile() as file:
-        file.write(command + pickle.dumps(run))
+        file.write(command + pickle.dumps((run, None if pipe is None else pipe.fileno())))
         file.seek(0)
         os.dup2(file.fileno(), 0)
         os.execv(interpreter[0], interpreter)
@@ -182,69 +133,6 @@ def take_stdin() -> int:
     os.dup2(nothing, 0)
     os.close(nothing)
     return taken
-
-
-def _raise_child(
-    run: Run,
-    run_job: Callable[[Run], int],
-    warm: Callable[[Run], None],
-    children: dict[int, _Child],
-    connection: Connection,
-    pipe: tuple[int, int],
-    needed: mmap.mmap,
-) -> None:
-    warm(run)
-    gc.freeze()  # no collection in a trial touches, and so copies, the pages that it shares with us
-    sys.stdout.flush()
-    sys.stderr.flush()
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:
-                os._exit(1)
-            signal.set_wakeup_fd(-1)
-            connection.close()
-            for fd in pipe:
-                os.close(fd)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            os.setsid()
-            code = run_job(run)
-            needed[0] |= OPTIMIZERS_IMPORT in sys.modules
-        finally:
-            os._exit(code)
-    now = time.monotonic()
-    deadline = float("inf") if run.timeout_s is None else now + run.timeout_s
-    children[pid] = _Child(run, deadline, oom_kills())
-
-
-def _reap(children: dict[int, _Child], connection: Connection) -> None:
-    while True:
-        try:
-            pid, status, usage = os.wait4(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
-        child = children.pop(pid, None)
-        if child is None:
-            continue
-        kill_group(pid)  # what it started and left in its group
-        kill_strays({pid}, everything=False)
-        connection.send(
-            Died(
-                number=child.run.job.number,
-                attempt=child.run.job.attempt,
-                code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
-                signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
-                timed_out=child.timed_out,
-                oom_kills=oom_kills() - child.oom_before,
-                max_rss_bytes=usage.ru_maxrss * 1024,
-            )
-        )
 
 
 def main() -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
-def kill_strays(sessions: set[int], *, everything: bool) -> None:
-    """Kill orphans that we inherited: those of ended ``sessions``, or at the end every one of them."""
+def kill_strays(sessions: Collection[int] | None = None, *, spared: Collection[int] = ()) -> None:
+    """Kill orphans that we inherited: those of ``sessions``, or at the end every one; not our own, ``spared``."""
     for _ in range(100):  # killing one may orphan its own children onto us
         strays = []
         with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
             strays = [int(p) for p in file.read().split()]
-        doomed = [p for p in strays if everything or _session(p) in sessions]
+        doomed = [p for p in strays if p not in spared and (sessions is None or _session(p) in sessions)]
         if not doomed:
             return
         for pid in doomed:

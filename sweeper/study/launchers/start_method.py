@@ -96,7 +96,7 @@ def _fork(runner: JobRunner) -> tuple[Connection, int]:
             ours.close()
             os.setsid()  # the terminal's Ctrl-C is for the sweeping process alone
             os.environ["OMP_NUM_THREADS"] = "1"  # one OpenMP thread, or trials with more of them hang
-            serve(theirs, list(runner.preload), runner.run, runner.warm, eager=runner.eager)
+            serve(theirs, list(runner.preload), runner.live, runner.warm, eager=runner.eager)
             code = 0
         except BaseException:
             traceback.print_exc()

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -208,14 +209,15 @@ def _run_program(command: Command) -> None:
 
 
 def main() -> None:
-    """One attempt at a trial, read from stdin."""
+    """A trial's process: the first attempt is read from stdin, others come through the nursery's pipe."""
     signal.signal(signal.SIGINT, on_interrupt)
     with os.fdopen(take_stdin(), "rb") as file:
-        command, run = pickle.load(file), pickle.load(file)
+        command, (run, pipe) = pickle.load(file), pickle.load(file)
     buffer_lines()
 
     def then(runner: JobRunner) -> NoReturn:
-        os._exit(runner.run(run))  # what the program does after its sweep isn't a trial's to do
+        # what the program does after its sweep isn't a trial's to do
+        os._exit(runner.live(run, None if pipe is None else Connection(pipe)))
 
     code = work(command, run.job, then)
     sys.stdout.flush()

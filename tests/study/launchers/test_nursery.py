@@ -12,9 +12,10 @@ import os, sys
 from multiprocessing import Pipe
 from pathlib import Path
 from sweeper.study.launchers import Job
-from sweeper.study.launchers.nursery import Run, serve
+from sweeper.study.launchers.nursery import serve
+from sweeper.study.launchers.trial_processes import Run
 
-def trial(run):
+def trial(run, pipe):
     found = "torch._dynamo" in sys.modules
     import torch
     if run.job.number == 1:

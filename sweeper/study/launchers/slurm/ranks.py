@@ -21,8 +21,8 @@ from sweeper.folder import End, Tail
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.local import LocalSettings, LocalSlots
-from sweeper.study.launchers.nursery import Died
 from sweeper.study.launchers.slurm.chunk import as_job
+from sweeper.study.launchers.trial_processes import Ended
 from sweeper.trial.report import RANK
 from sweeper.trial.silent import fail
 
@@ -55,9 +55,9 @@ class RankSlots(LocalSlots):
         runner.eager = False  # a job's trials wait for its nursery
         super().start(runner)
 
-    def _as_exit(self, died: Died) -> Exit:
-        self.clean = died.code == 0
-        return super()._as_exit(died)
+    def _as_exit(self, ended: Ended) -> Exit:
+        self.clean = ended.code == 0
+        return super()._as_exit(ended)
 
     def _environment(self, slot: int) -> dict[str, str]:
         return {**super()._environment(slot), **self.told}

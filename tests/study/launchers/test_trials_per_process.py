@@ -1,0 +1,102 @@
+"""One process, many trials: each finds what a fresh process would show it, or gets a fresh one."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from itertools import pairwise
+
+import pytest
+
+from sweeper.folder import read_attempt
+from tests.conftest import ROOT, both_start_methods, processes_with, start
+from tests.study.test_failures import SWEEP, results
+
+UNDONE = [
+    "nothing",
+    "folder",
+    "environment",
+    "arguments",
+    "resolver",
+    "warnings",
+    "random",
+    "dtype",
+    "grad",
+    "output",
+    "pruned",
+    "orphan",
+]
+ENDS_IT = ["thread", "child", "handler", "signal", "error", "exit", "killed"]
+LOCAL = ("hydra/launcher=local", "hydra.launcher.slots=1", "hydra.launcher.preload=[torch]")
+
+
+@both_start_methods
+def test_a_trial_finds_the_process_as_the_first_one_did_or_gets_another(run, tmp_path, method):
+    left = [*UNDONE, *(what for last in ENDS_IT for what in ("nothing", last)), "nothing"]
+    done = run(
+        "reused.py", "-m", *LOCAL, "hydra.launcher.trials_per_process=100", f"leave={','.join(left)}",
+        f"hydra.launcher.start_method={method}", "hydra.sweep.dir=s",
+    )  # fmt: skip
+    seen = [json.loads((tmp_path / "s" / str(i) / "seen.json").read_text()) for i in range(len(left))]
+    for number, (what, trial) in enumerate(zip(left, seen, strict=True)):
+        assert trial["found"] == seen[0]["found"], (left[number - 1], done)
+        assert f"this is {what}" in (tmp_path / "s" / str(number) / "output.0.log").read_text()
+    for drawn in zip(*(trial["drawn"] for trial in seen), strict=True):
+        assert len(set(drawn)) == len(left)  # as in fresh processes
+    goes_on = [a["pid"] == b["pid"] for a, b in pairwise(seen)]
+    assert goes_on == [what in UNDONE for what in left[:-1]], done
+    assert (tmp_path / "s" / str(left.index("handler")) / "handled").exists()
+    assert processes_with(str(tmp_path)) == []
+
+
+def test_a_process_ends_after_so_many(run, tmp_path):
+    done = run(
+        "reused.py", *SWEEP, *LOCAL, "x=uniform(0,1)", "hydra.sweeper.n_trials=7", "hydra.launcher.trials_per_process=3"
+    )
+    assert done.code == 0, done
+    pids = [json.loads((tmp_path / "s" / str(i) / "seen.json").read_text())["pid"] for i in range(7)]
+    assert [pids.index(pid) for pid in pids] == [0, 0, 0, 3, 3, 3, 6]
+
+
+def test_a_process_killed_while_it_waits_costs_no_trial(tmp_path):
+    sweep = start(
+        "toy.py", *SWEEP, "x=uniform(0,1)", "sleep=0.2", "hydra.sweeper.n_trials=12", "hydra.launcher.slots=2",
+        "hydra.launcher.trials_per_process=100", "hydra.sweeper.retries=9", cwd=tmp_path,
+    )  # fmt: skip
+    killed: set[int] = set()
+    try:
+        while sweep.poll() is None:
+            for end in (tmp_path / "s").glob("[0-9]*/events.0.jsonl"):
+                record = read_attempt(end.parent, 0)
+                pid = record.start.get("pid")
+                if record.end is not None and pid not in killed and len(killed) < 3:
+                    killed.add(pid)
+                    try:
+                        os.kill(pid, signal.SIGKILL)  # between two trials, or early in the next
+                    except ProcessLookupError:
+                        killed.discard(pid)
+            time.sleep(0.001)
+        out, err = sweep.communicate(timeout=60)
+    finally:
+        sweep.kill()
+    assert len(killed) == 3, (out, err)
+    assert sweep.returncode == 0, (out, err)
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 12, "PRUNED": 0, "FAIL": 0}
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_training_is_bit_for_bit_that_of_a_process_a_trial(run, tmp_path, model):
+    curves = []
+    for trials in (1, 100):
+        done = run(
+            ROOT / "train.py", "-m", "tracking=null", f"model={model}", "regularizer=[dropout,noise]", "stage.epochs=2",
+            "hydra.sweeper.n_trials=4", f"hydra.launcher.trials_per_process={trials}", f"hydra.sweep.dir=s{trials}",
+            "hydra.launcher.slots=1",
+        )  # fmt: skip
+        assert done.code == 0, done
+        records = [read_attempt(tmp_path / f"s{trials}" / f"{i:04d}", 0) for i in range(4)]
+        curves.append([[event["values"] for event in record.metrics] for record in records])
+        assert len({record.start["pid"] for record in records}) == (4 if trials == 1 else 1)
+    assert curves[0] == curves[1]
