@@ -87,13 +87,13 @@ def test_a_process_killed_while_it_waits_costs_no_trial(tmp_path):
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])
-def test_training_is_bit_for_bit_that_of_a_process_a_trial(run, tmp_path, model):
+def test_training_is_bit_for_bit_that_of_a_process_a_trial(quick, tmp_path, model):
     curves = []
     for trials in (1, 100):
-        done = run(
+        done = quick(
             ROOT / "train.py", "-m", "tracking=null", f"model={model}", "regularizer=[dropout,noise]", "stage.epochs=2",
             "hydra.sweeper.n_trials=4", f"hydra.launcher.trials_per_process={trials}", f"hydra.sweep.dir=s{trials}",
-            "hydra.launcher.slots=1",
+            "hydra.launcher.slots=1", "hydra.launcher.threads=1",
         )  # fmt: skip
         assert done.code == 0, done
         records = [read_attempt(tmp_path / f"s{trials}" / f"{i:04d}", 0) for i in range(4)]
