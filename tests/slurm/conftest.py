@@ -23,7 +23,8 @@ both = pytest.mark.parametrize("cluster", ["bare", "accounting"], indirect=True)
 
 LONGEST = (  # they wait for SLURM more than they compute: begun first, they end while the others run
     "test_each_kind_of_failure", "test_preemption", "test_a_stopped_controller", "test_forty_trials", "test_two_nodes",
-    "test_kill_9", "test_a_study_on_a_cluster", "test_a_lost_node", "test_an_outside_app", "test_a_cap", "test_time_that_is_up", "test_small_arrays",
+    "test_kill_9", "test_a_study_on_a_cluster", "test_a_lost_node", "test_an_outside_app", "test_a_cap",
+    "test_time_that_is_up", "test_small_arrays",
 )  # fmt: skip
 
 
