@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from sweeper import folder as record
     from sweeper.folder import End
     from sweeper.study.study_folder import StudyFolder
-    from sweeper.study.tracking.record import Trials, require_study
+    from sweeper.study.tracking.record import Trials, read_study_end, require_study
 
     study = require_study(args.folder)
     folder = StudyFolder(study.folder)
@@ -43,10 +43,15 @@ def run(args: argparse.Namespace) -> int:
             for attempt in record.attempts(trial.folder):
                 if record.read_attempt(trial.folder, attempt).end is None:
                     record.write_end(trial.folder, attempt, End(record.INTERRUPTED, None, "cancelled"))
-        folder.end(record.INTERRUPTED, "cancelled")
+        over = not jobs and not marked and read_study_end(study.folder) is not None
+        if not over:
+            folder.end(record.INTERRUPTED, "cancelled")
     finally:
         folder.release()
-    print(f"{jobs} job(s) cancelled, {marked} trial(s) left to resume: {study.command}")
+    if over:
+        print(f"nothing runs or waits of {study.name}")
+    else:
+        print(f"{jobs} job(s) cancelled, {marked} trial(s) left to resume: {study.command}")
     return 0
 
 

@@ -18,6 +18,7 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 from sweeper.study.launchers.command import Command
+from sweeper.study.study_folder import STUDY
 
 CODE, ABOUT = "code", "code.json"
 MAX_MB = 500  # more than that is data, which does not belong in a copy a study
@@ -55,7 +56,9 @@ class Snapshot:
         number = 0
         while (copy := study / f"{CODE}{f'.{number}' if number else ''}").exists():
             number += 1
-        made = cls(Path(root), copy, tuple(name for name in others if name.endswith(".py")))
+        loose = [name for name in others if name.endswith(".py")]
+        studies = {at for at in {p for name in loose for p in Path(name).parents} if (Path(root) / at / STUDY).exists()}
+        made = cls(Path(root), copy, tuple(name for name in loose if studies.isdisjoint(Path(name).parents)))
         made._copy(tracked)
         about = study / f".{ABOUT}"
         about.write_text(json.dumps({"root": root, "copy": str(copy), "untracked": list(made.untracked)}))

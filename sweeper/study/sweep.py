@@ -140,7 +140,8 @@ class Sweep:
                 results.write()
                 if relay.on:
                     relay.start_when_due(force=True)  # it writes what it knows while we draw
-                    results.write_plots()
+                    if state != "RUNNING" or results.counts["COMPLETE"]:  # else who collects draws them
+                        results.write_plots()
                 relay.finish(say)
                 results.learn_runs(relay.run_ids)
                 results.write()

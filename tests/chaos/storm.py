@@ -247,7 +247,9 @@ class Storm:
 
     def _what_waits(self) -> str:
         said = [f"{pid} {state(pid)} {command_line(pid)[:200]}" for pid in self.processes()]
-        said += [f"job {job}" for job in self.jobs()]
+        if self.cluster is not None:
+            for command in (("squeue", "-r", "-o", "%i %j %T %r %N"), ("sinfo", "-N", "-l")):
+                said += self.cluster.command(*command, check=False).splitlines()
         return "\n  ".join([*said, *self.output.read_text(errors="replace").splitlines()[-10:]])
 
 

@@ -11,11 +11,18 @@ import time
 import pytest
 
 from tests.conftest import APPS, ROOT, environment
+from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import TOY
 from tests.slurm.test_slurm_survives import queue_is_empty, sweeper, until
 from tests.study.test_failures import results
 
 SPACE = "x=uniform(0,1)"
+
+
+def submitted(cluster: Cluster) -> list[str]:
+    """All jobs that SLURM knows, but for looks from a node."""
+    lines = cluster.command("squeue", "-h", "-t", "all", "-o", "%i %j").splitlines()
+    return [line for line in lines if not line.endswith(" sweeper-preflight")]
 
 
 @pytest.mark.parametrize("cluster", ["accounting"], indirect=True)
@@ -78,16 +85,17 @@ def test_small_arrays_and_one_squeue_a_second_for_all_jobs(sweep, slurm, tmp_pat
             "hydra.launcher.cpus_per_gpu has no effect without gpus_per_node, gpus_per_task or gres",
         ),
         ("hydra.launcher.trials_at_once=2", "hydra.launcher.trials_at_once must be <= trials_per_job=1"),
+        ("hydra.launcher.python=/opt/nope/python", "hydra.launcher.python must be an interpreter that the nodes have"),
         ("hydra.sweep.dir=/proc/nowhere", "must be a folder that can be written"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_leaves_nothing(sweep, slurm, tmp_path, wrong, said):
-    before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j")
+    before = submitted(slurm)
     wrong = f"+{wrong}" if "timout" in wrong else wrong
     done = sweep(SPACE, wrong)
     assert done.code == 1 and said in done.err and "Traceback" not in done.err, done
     assert list(tmp_path.iterdir()) == []
-    assert slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j") == before
+    assert submitted(slurm) == before
 
 
 def test_nodes_that_are_down_are_waited_for(sweep, slurm, tmp_path):
@@ -103,7 +111,7 @@ def test_nodes_that_are_down_are_waited_for(sweep, slurm, tmp_path):
 
 def test_a_folder_that_nodes_do_not_share(sweep, slurm, tmp_path):
     """The sweep runs where something else is mounted over its folder, as a login node's own /tmp."""
-    before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j")
+    before = submitted(slurm)
     own = tmp_path / "own"
     own.mkdir()
     script = f'mount -t tmpfs none {own} && exec "$0" "$@"'
@@ -115,8 +123,7 @@ def test_a_folder_that_nodes_do_not_share(sweep, slurm, tmp_path):
     assert done.returncode == 1, done
     assert "must be a folder that the nodes can write" in done.stderr and "Traceback" not in done.stderr, done
     assert list(own.iterdir()) == []
-    jobs = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j").splitlines()
-    assert [job for job in jobs if job not in before.splitlines() and "preflight" not in job] == []
+    assert submitted(slurm) == before
 
 
 def test_without_sbatch(sweep, tmp_path):
@@ -129,9 +136,9 @@ def test_without_sbatch(sweep, tmp_path):
 
 
 def test_what_does_not_build_is_said_before_anything_is_submitted(slurm, run, tmp_path):
-    before = slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j")
+    before = submitted(slurm)
     wrong = "regularizer=[],[dropout]"  # dropout finds nowhere to act in a linear model
     done = run(ROOT / "train.py", "-m", "hydra/launcher=slurm", "model=linear", wrong, "tracking=null")
     assert done.code == 1 and "dropout" in done.err and "nothing was submitted" in done.err, done
     assert "Traceback" not in done.err and list(tmp_path.iterdir()) == []
-    assert slurm.command("squeue", "-h", "-t", "all", "-o", "%i %j") == before
+    assert submitted(slurm) == before

@@ -70,6 +70,13 @@ LAUNCHER = [
     ([M, "hydra.launcher.preload=5"], ["hydra.launcher.preload", "list", "5"]),
     ([M, "hydra/launcher=submitit_local", "hydra.launcher.nodes=2"], ["hydra.launcher.nodes", "must be 1", "got 2"]),
     ([M, SLURM, "hydra.launcher.timeout_min=0"], ["hydra.launcher.timeout_min", ">= 1", "got 0"]),
+    ([M, SLURM, "hydra.launcher.mem_gb=4GB"], ["hydra.launcher.mem_gb", "number > 0", "'4GB'", "mem_gb=4"]),
+    ([M, SLURM, "hydra.launcher.account=[lab]"], ["hydra.launcher.account", "text or null", "['lab']"]),
+    ([M, SLURM, "hydra.launcher.additional_parameters=5"], ["hydra.launcher.additional_parameters", "map", "got 5"]),
+    (
+        [M, SLURM, "+hydra.launcher.additional_parameters.array=0-3"],
+        ["hydra.launcher.additional_parameters.array", "left to the launcher", "'0-3'", "hydra.sweeper.n_jobs"],
+    ),
     ([M, SLURM, "+hydra.launcher.partitoin=gpu"], ["hydra.launcher.partitoin", "did you mean 'partition'"]),
     ([M, SLURM, "hydra.launcher.cpus_per_gpu=2"], ["hydra.launcher.cpus_per_gpu", "gpus_per_task", "cpus_per_task"]),
     ([M, SLURM, "hydra.launcher.trials_at_once=2"], ["hydra.launcher.trials_at_once", "trials_per_job=1", "got 2"]),

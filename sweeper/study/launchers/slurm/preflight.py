@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -20,6 +21,7 @@ _OPTIONS = (
 )  # fmt: skip
 _SERVES = re.compile(r"(idle|mix|alloc|comp|plnd|resv)[^*]?")  # of sinfo's states; a * does not respond
 _NOWHERE = ("--output=/dev/null", "--error=/dev/null")
+NO_PYTHON = 73  # how the look from a node says so
 NODE_WAIT_S = 5  # for a node to be free for a moment; a busy cluster is no mistake
 
 
@@ -52,12 +54,15 @@ def _taken_to_wait(settings: SlurmSettings, script: str, refused: Refused) -> No
     say(f"no node can run such a job now (sbatch says: {' '.join(str(refused).split())[:200]}); jobs wait for one")
 
 
-def reached_from_a_node(folder: Path, settings: SlurmSettings) -> None:
-    """A node writes a file that we see; ConfigError if it can't, one line if no node is free to ask."""
+def reached_from_a_node(folder: Path, settings: SlurmSettings, interpreter: str) -> None:
+    """A node writes a file that we see and has the interpreter; ConfigError if not, a line if none is free to ask."""
     folder.mkdir(parents=True, exist_ok=True)
     mark = folder / ".preflight"
     command = ["srun", "--quiet", f"--immediate={NODE_WAIT_S}", "--ntasks=1", "--time=1", "--mem=16M", *where(settings)]
     touch = f"cd / && touch {shlex.quote(str(mark))}"
+    python = shlex.split(settings.python or shlex.quote(interpreter))[0]
+    if os.path.isabs(python) and not settings.setup:  # else there may be more to come by it
+        touch += f" && {{ command -v {shlex.quote(python)} > /dev/null || exit {NO_PYTHON}; }}"
     try:
         done = subprocess.run(
             [*command, "--job-name=sweeper-preflight", "--chdir=/", "sh", "-c", touch],
@@ -67,6 +72,11 @@ def reached_from_a_node(folder: Path, settings: SlurmSettings) -> None:
         return
     said = " ".join(done.stderr.split())
     try:
+        if done.returncode == NO_PYTHON:
+            raise ConfigError(
+                f"hydra.launcher.python must be an interpreter that the nodes have, got {python}, which a node lacks; "
+                "install it on a disk that they share, or give theirs"
+            )
         if done.returncode != 0 and "touch" in said:
             raise ConfigError(
                 f"hydra.sweep.dir must be a folder that the nodes can write, got {str(folder)!r}; a node says: {said}"

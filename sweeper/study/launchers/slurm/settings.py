@@ -17,6 +17,18 @@ _COUNTS = (
     "timeout_min", "cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "tasks_per_node", "nodes",
     "array_parallelism", "signal_delay_s", "trials_per_job", "trials_at_once",
 )  # fmt: skip
+_TEXTS = (
+    "submitit_folder", "name", "partition", "qos", "account", "comment", "constraint", "exclude", "gres",
+    "mem_per_cpu", "mem_per_gpu", "python",
+)  # fmt: skip
+_LAUNCHERS = {  # what sbatch takes and the launcher says itself
+    "array": "it makes the arrays itself, see hydra.sweeper.n_jobs",
+    "output": "logs are in hydra.launcher.submitit_folder",
+    "error": "logs are in hydra.launcher.submitit_folder",
+    "wait": "a sweep waits unless hydra.sweeper.detach=true",
+    "wrap": "setup has lines for the shell",
+    "clusters": "export SLURM_CLUSTERS instead, which squeue and scancel heed too",
+}
 _FLAGS = ("stderr_to_stdout", "use_srun", "snapshot")
 _OURS = (
     "trials_per_job",
@@ -79,8 +91,17 @@ class SlurmSettings:
                 raise ConfigError(f"hydra.launcher.{key} must be true or false, got {value!r}; try {key}=false")
         if self.max_num_timeout < 0:
             raise ConfigError(f"hydra.launcher.max_num_timeout must be >= 0, got {self.max_num_timeout}; try 0")
-        if self.mem_gb is not None and not self.mem_gb > 0:
-            raise ConfigError(f"hydra.launcher.mem_gb must be > 0 or null, got {self.mem_gb!r}")
+        if self.mem_gb is not None and not (isinstance(self.mem_gb, int | float) and self.mem_gb > 0):
+            raise ConfigError(f"hydra.launcher.mem_gb must be a number > 0 or null, got {self.mem_gb!r}; try mem_gb=4")
+        for key in _TEXTS:
+            value = getattr(self, key)
+            if not isinstance(value, str | None):
+                raise ConfigError(f"hydra.launcher.{key} must be a text or null, got {value!r}; try {key}=null")
+        for key, instead in _LAUNCHERS.items():
+            if (value := self.additional_parameters.get(key)) is not None:
+                raise ConfigError(
+                    f"hydra.launcher.additional_parameters.{key} must be left to the launcher, got {value!r}; {instead}"
+                )
         if self.trials_at_once > self.trials_per_job:
             raise ConfigError(
                 f"hydra.launcher.trials_at_once must be <= trials_per_job={self.trials_per_job}, got "
@@ -152,7 +173,15 @@ def read_slurm_settings(keys: Mapping[str, Any]) -> SlurmSettings:
         raw[key] = None if raw[key] is None else _words(key, raw[key])
     for key in ("preload", "build"):
         raw[key] = _words(key, raw[key] or ())
-    raw["additional_parameters"] = dict(raw["additional_parameters"] or {})
+    for key in _TEXTS:  # an account or a feature may be a number
+        raw[key] = str(raw[key]) if type(raw[key]) in (int, float) else raw[key]
+    more = raw["additional_parameters"] or {}
+    if not isinstance(more, dict):
+        raise ConfigError(
+            "hydra.launcher.additional_parameters must map options of sbatch to their values, got "
+            f"{more!r}; try +hydra.launcher.additional_parameters.mail-type=END"
+        )
+    raw["additional_parameters"] = more
     return SlurmSettings(**raw)
 
 

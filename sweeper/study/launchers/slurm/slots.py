@@ -87,7 +87,7 @@ class SlurmSlots:
     def open(self, study: Path) -> dict[str, Any]:
         self._study = study
         folder = self.submitter.folder
-        reached_from_a_node(folder, self.settings)
+        reached_from_a_node(folder, self.settings, self.submitter.command.interpreter()[0])
         self._take_snapshot(study)
         return {"jobs": str(folder)}
 

@@ -47,13 +47,15 @@ def _how(status: Status | None) -> str:
     if os.WIFSIGNALED(code):
         return f"was killed by signal {os.WTERMSIG(code)}"
     code = os.WEXITSTATUS(code)
-    return f"was killed by signal {code - 128}" if code > 128 else f"exited with code {code}"
+    return f"was killed by signal {code - 128}" if 128 < code <= 128 + 64 else f"exited with code {code}"
 
 
 def _last_line(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("srun:", "slurmstepd"))] or lines
-    return f"; its log ends: {lines[-1][:300]}" if lines else ""
+    of_slurm = [line for line in lines if line.startswith(("srun:", "slurmstepd"))]
+    last = [line for line in lines if line not in of_slurm and not line.startswith('Try "srun --help"')][-1:]
+    last = last or of_slurm[:1]  # the first is the cause, such as a program that the node lacks
+    return f"; its log says: {last[0][:300]}" if last else ""
 
 
 def tail(path: Path, bytes_: int = 4096) -> str:
