@@ -65,6 +65,8 @@ def edit_and_release(slurm, app: Path, tmp_path: Path) -> list[float | None]:
 def test_edits_after_submission_do_not_reach_jobs(slurm, run, app, tmp_path):
     done = submit_held(run, app)
     assert done.code == 0 and "git does not track loose.py" in done.err, done
+    held = sweeper("collect", "s", cwd=tmp_path)
+    assert "and 2 more held (JobHeldUser), to go on: scontrol release " in held.stderr, held
     assert edit_and_release(slurm, app, tmp_path) == [2111, 2112, 2113]
     assert (app / "where.txt").read_text() == f"{app} {app}"
     assert len(list((tmp_path / "s" / "code" / "__pycache__").glob("helper.*.pyc"))) == 1  # no job had to compile it

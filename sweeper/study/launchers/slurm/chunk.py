@@ -66,7 +66,7 @@ class Submitted:
 
     id: str
     jobs: list[Job]
-    script: str
+    script: str  # its name
     cancelled: bool = False  # by us, or it was tried: its end does not count against its trials
 
     @property
@@ -108,12 +108,12 @@ class Ledger:
                     continue
                 for i, jobs in enumerate(chunk.jobs):
                     job_id = f"{line['job_id']}_{i}"
-                    found[job_id] = Submitted(job_id, jobs, str(self.folder / f"{line['token']}.sh"))
+                    found[job_id] = Submitted(job_id, jobs, f"{line['token']}.sh")
         return found
 
     def resolve(self, path: Path, answer: Queue) -> str | None:
         """The array that a chunk has become, from now on on the ledger; None if SLURM does not know it."""
-        array = answer.scripts.get(str(path.with_suffix(".sh")))
+        array = answer.scripts.get(f"{path.stem}.sh")
         if array is not None:
             self.add(path.stem, array)
         return array

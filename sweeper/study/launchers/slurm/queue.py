@@ -17,7 +17,7 @@ RUNNING = ("RUNNING", "COMPLETING", "STAGE_OUT", "SIGNALING", "STOPPED", "SUSPEN
 
 _FIELDS = ("ArrayJobID", "ArrayTaskID", "State", "exit_code", "Reason", "NodeList", "Command")
 TIMEOUT_S = 30
-_OURS = re.compile(r"/[0-9a-f]{12}\.sh$")  # a submission's script; a site's wrapper may name its own
+_OURS = re.compile(r"[0-9a-f]{12}\.sh")  # a submission's script; a site's wrapper may name its own
 _OF_A_JOB = re.compile(  # as submitit.helpers.clean_env, but for where SLURM is; and its GPUs
     r"SLURM_(?!CONF$|CLUSTERS$)|SLURMD_|SRUN_|S(BATCH|LURM)_(CPU|MEM)_BIND|SUBMITIT_|"
     r"(MASTER_ADDR|MASTER_PORT|RANK|WORLD_SIZE|LOCAL_RANK|LOCAL_WORLD_SIZE|GPU_DEVICE_ORDINAL|\w+_VISIBLE_DEVICES)$"
@@ -46,6 +46,11 @@ class Status:
     def ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def held(self) -> bool:
+        """By somebody, or by SLURM after what went wrong (launch failed requeued held): it waits for a release."""
+        return not self.ended and re.search("[Hh]eld|JobHold", self.reason) is not None
+
 
 class Queue:
     """One answer of squeue: the jobs that it still knows."""
@@ -53,11 +58,12 @@ class Queue:
     def __init__(self, lines: Iterable[str] = ()) -> None:
         self._jobs: dict[str, Status] = {}
         self._waiting: dict[str, list[tuple[range, Status]]] = {}
-        self.scripts: dict[str, str] = {}  # script → array id
+        self.scripts: dict[str, str] = {}  # script's name → array id
         for line in lines:
             array, index, state, code, reason, node, script = (line.split("\t") + [""] * 7)[:7]
             if not array.isdigit() or not state:  # a site's wrapper says something, or a name holds a line's end
                 continue
+            script = os.path.basename(script)  # a folder may have several paths
             status = Status(state, int(code) if code.isdigit() else 0, reason, node, script)
             self.scripts[script] = array
             if index.isdigit():
@@ -71,7 +77,7 @@ class Queue:
         if found is None:
             array, _, index = job_id.partition("_")
             found = next((status for part, status in self._waiting.get(array, ()) if int(index) in part), None)
-        if found is not None and found.script != script and _OURS.search(found.script):
+        if found is not None and found.script != script and _OURS.fullmatch(found.script):
             return None
         return found
 

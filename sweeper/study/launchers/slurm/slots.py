@@ -60,6 +60,7 @@ class SlurmSlots:
         self._accounting = Accounting()
         self._poll_s, self._polled, self._put_off = POLL_S[0], 0.0, 0.0
         self._told_away = False
+        self._told_held: set[str] = set()
 
     def start(self, runner: JobRunner) -> None:
         self._runner = runner
@@ -260,9 +261,19 @@ class SlurmSlots:
             flying.status = status
             over = status is None or status.ended
             flying.over_since = (flying.over_since or now) if over else None
+        self._tell_held()
         # never busy with asking for more than a tenth of the time
         slowest = max(POLL_S[1], 10 * (now - began))
         self._poll_s = max(POLL_S[0], 10 * (now - began)) if changed else min(self._poll_s * 1.3, slowest)
+
+    def _tell_held(self) -> None:
+        """Say once of a job that it waits for a person."""
+        held = {f.submitted.id: f.status.reason for f in self._flying.values() if f.status and f.status.held}
+        new = [job_id for job_id in held if job_id not in self._told_held]
+        self._told_held.update(new)
+        if new:
+            more = f" and {len(new) - 1} more" if len(new) > 1 else ""
+            say(f"job {new[0]}{more} held ({held[new[0]]}), to go on: scontrol release {new[0]}")
 
     def _note_submissions(self, answer: Queue) -> bool:
         """What sbatch could not confirm: taken after all, or to be submitted again."""
@@ -272,7 +283,7 @@ class SlurmSlots:
             if array is not None:
                 found = True
                 for i, pack in enumerate(packs):
-                    self._fly(Submitted(f"{array}_{i}", pack, str(chunk.with_suffix(".sh"))))
+                    self._fly(Submitted(f"{array}_{i}", pack, f"{chunk.stem}.sh"))
             elif time.monotonic() - since > UNSURE_S:
                 self.submitter.ledger.abandon(chunk)
                 for pack in packs:

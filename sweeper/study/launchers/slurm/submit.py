@@ -115,7 +115,7 @@ class Submitter:
         if array is None:
             raise _Uncertain(f"sbatch gave no job id, it says: {' '.join(said.split())[:200]}", path)
         self.ledger.add(chunk.token, array)
-        return [Submitted(f"{array}_{i}", jobs, str(script)) for i, jobs in enumerate(chunk.jobs)]
+        return [Submitted(f"{array}_{i}", jobs, script.name) for i, jobs in enumerate(chunk.jobs)]
 
     def chunk(self, packs: Sequence[Pack], settings: SlurmSettings, returns: Path | None = None) -> Chunk:
         return Chunk(
