@@ -70,7 +70,7 @@ def load_all() -> None:
     package = importlib.import_module("bugs")
     for module in pkgutil.iter_modules(package.__path__, "bugs."):
         importlib.import_module(module.name)
-    for name in ("healthy", "healthy_models", "healthy_training"):
+    for name in ("healthy", "healthy_models", "healthy_training", "healthy_designs"):
         importlib.import_module(name)
 
 
@@ -138,8 +138,8 @@ def cnn(outputs: int = 10, channels: int = 1) -> nn.Sequential:
     )  # fmt: skip
 
 
-def adam(model: nn.Module, lr: float = 1e-3) -> torch.optim.Optimizer:
-    return torch.optim.Adam(model.parameters(), lr=lr)
+def adam(model: Any, lr: float = 1e-3) -> torch.optim.Optimizer:
+    return torch.optim.Adam(model.parameters() if isinstance(model, nn.Module) else model, lr=lr)
 
 
 def digits_program(model: nn.Module, seed: int, **others: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sweeper.errors import ConfigError
-from sweeper.trial.check.batches import POOL, Batch, gather, is_pair, unpack
+from sweeper.trial.check.batches import POOL, Batch, gather, is_pair, length, unpack
 from sweeper.trial.check.check import CheckFailed
 from sweeper.trial.check.run import run_checks
 from sweeper.trial.check.subject import Subject
@@ -118,8 +118,8 @@ def subject_of(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     loader, batch, pool, ordered = read(data, device, seed)
     val_loader, _, val_pool, _ = read(val, device, seed) if val is not None else (None, None, None, None)
-    if steps_per_epoch is None and loader is not None and hasattr(loader, "__len__"):
-        steps_per_epoch = len(loader)
+    if steps_per_epoch is None and loader is not None:
+        steps_per_epoch = length(loader)
     return Subject(
         title=type(model).__name__, model=model, loss_function=loss, batch=batch, pool=pool, ordered=ordered,
         val=val_pool, loader=loader, val_loader=val_loader, rebuild=build, frozen=tuple(frozen),

@@ -122,6 +122,14 @@ def gather(batches: Iterable[Any], *, most: int = POOL) -> tuple[list[Batch], Ba
     return kept, join(kept)
 
 
+def length(loader: Any) -> int | None:
+    """How many batches an epoch has; None where that is unknown, as of a stream."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
+
+
 def join(parts: list[Batch]) -> Batch:
     """Batches as one."""
     if len(parts) == 1:

@@ -36,6 +36,14 @@ def tensor_of(raw: Any) -> Tensor | None:
     return None
 
 
+def tensors_of(raw: Any) -> list[Tensor]:
+    """Every tensor in what a model returns."""
+    if isinstance(raw, Tensor):
+        return [raw]
+    parts = raw.values() if isinstance(raw, dict) else raw if isinstance(raw, (tuple, list)) else vars(raw).values()
+    return [part for part in parts if isinstance(part, Tensor)]
+
+
 def kind_of(outputs: Tensor, targets: Tensor) -> Kind:
     """The kind of task that outputs and targets of these shapes, types and values make together."""
     whole = not targets.is_floating_point()
@@ -67,34 +75,47 @@ RAW = "raw"
 PROBABILITIES = "softmax"
 LOG_PROBABILITIES = "log_softmax"
 SIGMOID, TANH, RELU = "sigmoid", "tanh", "relu"
+CLAMP = "clamp"
+DISTANCE = "distance"
 
 _SHAPES_ONLY = (
     "View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Permute", "Clone", "Slice", "Select",
     "TBackward", "Alias", "Expand", "ToCopy", "AsStrided", "Flatten",
 )  # fmt: skip
 
+_DISTANCES = ("Sqrt", "Norm", "LinalgVectorNorm", "Cdist", "Abs")  # none of these is ever negative
+
 
 @dataclass(frozen=True)
 class Family:
-    """The last operation's ``name`` and, for a softmax, its ``axis``."""
+    """The last operation's ``name``; for a softmax its ``axis``, for a clamp, or a softmax of one, its ``bounds``."""
 
     name: str
     axis: int | None = None
+    bounds: tuple[float, float] | None = None
 
 
 def family_of(outputs: Tensor) -> Family:
     """Read the last operation off the graph of ``outputs``; a hand-written softmax off the values."""
-    node = outputs.grad_fn
-    while node is not None and node.name().startswith(_SHAPES_ONLY) and node.next_functions:
-        node = node.next_functions[0][0]
+    node = _last_operation(outputs.grad_fn)
     name = "" if node is None else node.name()
+    if name.startswith(("ClampBackward", "HardtanhBackward")):
+        inner = _last_operation(node.next_functions[0][0])
+        if inner is None or not inner.name().startswith(("Sigmoid", "Softmax", "LogSoftmax")):
+            return Family(CLAMP, bounds=_bounds(node))
+        node, name = inner, inner.name()  # kept a little off 0 and 1
     if name.startswith(("SoftmaxBackward", "LogSoftmaxBackward")):
         axis = int(getattr(node, "_saved_dim", 1))
         axis = axis - 2**64 if axis >= 2**63 else axis
+        result = getattr(node, "_saved_result", None)
+        if isinstance(result, Tensor) and name.startswith("Softmax") and result.shape[axis] == 1:
+            return Family(PROBABILITIES, axis % outputs.ndim, (1.0, 1.0))
         return Family(PROBABILITIES if name.startswith("Softmax") else LOG_PROBABILITIES, axis % outputs.ndim)
     for family in (SIGMOID, TANH, RELU):
         if name.lower().startswith(f"{family}backward"):
             return Family(family)
+    if name.startswith(_DISTANCES) or (name.startswith("Sum") and _squares(node)):
+        return Family(DISTANCE)
     values = outputs.detach()
     for axis in range(values.ndim - 1, -1, -1):
         if values.shape[axis] > 1 and values.ndim > 1:
@@ -103,6 +124,23 @@ def family_of(outputs: Tensor) -> Family:
             if bool((values <= 0).all()) and _ones(values.exp().sum(axis)):
                 return Family(LOG_PROBABILITIES, axis)
     return Family(RAW)
+
+
+def _last_operation(node: Any) -> Any:
+    while node is not None and node.name().startswith(_SHAPES_ONLY) and node.next_functions:
+        node = node.next_functions[0][0]
+    return node
+
+
+def _bounds(node: Any) -> tuple[float, float]:
+    low, high = (getattr(node, f"_saved_{name}", None) for name in ("min", "max"))
+    low, high = (getattr(node, f"_saved_{name}_val", bound) for name, bound in (("min", low), ("max", high)))
+    return (-float("inf") if low is None else float(low)), (float("inf") if high is None else float(high))
+
+
+def _squares(node: Any) -> bool:
+    inner = node.next_functions[0][0]
+    return inner is not None and inner.name().startswith("Pow")
 
 
 def as_family(logits: Tensor, family: Family) -> Tensor:

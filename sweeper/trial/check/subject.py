@@ -120,6 +120,8 @@ class Subject:
     @cached_property
     def kind(self) -> Kind:
         """Classes, binary or values, by the shapes and values of outputs and targets."""
+        if len(self.first_outputs) != len(self.batch):  # time first
+            return Kind(VALUES)
         return kind_of(self.first_outputs.detach(), self.batch.targets)
 
     @cached_property
@@ -129,11 +131,12 @@ class Subject:
 
     @property
     def plain_loss(self) -> bool:
-        """True where the loss takes the tensor of predictions, so that it can be probed with others."""
+        """True where the loss takes the tensor of predictions, a row an example: it can be probed with others."""
         raw_is_tensor = self.facts.get("raw_is_tensor")
         if raw_is_tensor is None:
             with self.untouched(), torch.no_grad():
-                raw_is_tensor = isinstance(self.forward(self.batch.inputs), Tensor)
+                raw = self.forward(self.batch.inputs)
+            raw_is_tensor = isinstance(raw, Tensor) and len(raw) == len(self.batch)
             self.facts["raw_is_tensor"] = raw_is_tensor
         return bool(raw_is_tensor)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
+from sweeper.trial.check.inputs.labels_in_range import IGNORE
 from sweeper.trial.check.outputs import BINARY, CLASSES, tensor_of
 from sweeper.trial.check.subject import Subject, call_by_name, own_code
 
@@ -133,6 +134,8 @@ def _accuracy(subject: Subject, outputs: list[Tensor | None], batches: list[Batc
             answers = found > (0.5 if subject.family.name == "sigmoid" else 0.0)
         else:
             return None
-        right += int((answers == wanted.reshape(answers.shape)).sum())
-        count += answers.numel()
-    return right / count
+        wanted = wanted.reshape(answers.shape)
+        counted = wanted != IGNORE if not wanted.is_floating_point() else torch.ones_like(wanted, dtype=torch.bool)
+        right += int((answers == wanted)[counted].sum())
+        count += int(counted.sum())
+    return right / max(count, 1)

@@ -43,7 +43,11 @@ class FrozenStays(Check):
 def _meant(subject: Subject) -> dict[str, torch.Tensor]:
     """Tensors that a person has tried to freeze: by name, by requires_grad_, or by an attribute that does nothing."""
     model = subject.model
-    meant: dict[str, torch.Tensor] = {name: p for name, p in model.named_parameters() if not p.requires_grad}
+    # a frozen weight that no optimizer has is changed by a person's own line: a teacher that follows by averages
+    held = {id(p) for group in subject.optimizer.param_groups for p in group["params"]} if subject.optimizer else None
+    meant: dict[str, torch.Tensor] = {
+        name: p for name, p in model.named_parameters() if not p.requires_grad and (held is None or id(p) in held)
+    }
     for name, module in model.named_modules():
         if vars(module).get("requires_grad") is False:
             meant |= {f"{name}.{inner}": p for inner, p in module.named_parameters()}

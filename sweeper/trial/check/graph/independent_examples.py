@@ -33,6 +33,8 @@ class IndependentExamples(Check):
         inputs = subject.batch.first(size).inputs
         with torch.no_grad():
             before = subject.outputs(inputs)
+        if len(subject.first_outputs) != len(subject.batch):
+            raise NotApplicable("outputs have time first")
         if len(before) != size:
             raise NotApplicable(f"outputs have {len(before)} rows for {size} examples")
         late = torch.arange(size) >= size // 2

@@ -34,6 +34,8 @@ class InputUsed(Check):
         else:
             raise NotApplicable("inputs are neither real numbers nor (batch, time) tokens")
         if not bool((reach > 0).any()):
+            if subject.family.bounds == (1.0, 1.0):
+                raise NotApplicable("the last softmax has one output, always 1; see output_activation")
             if values.is_floating_point() and _unmoved(subject, values):
                 return self.failed(
                     "no part of the input has an effect, whatever the weights are", expected="all",

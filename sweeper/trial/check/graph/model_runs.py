@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
+from torch import Tensor
 
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.outputs import tensor_of
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
+
+MORE = 512  # examples: what one in a hundred has is among them
 
 
 class ModelRuns(Check):
@@ -18,7 +23,7 @@ class ModelRuns(Check):
     advice = "run model(inputs) on one batch and compare the shapes of each layer with what you meant"
 
     def measure(self, subject: Subject) -> Verdict:
-        """Run it, in training mode as training does."""
+        """Run it on one batch in training mode, as training does, and on more examples in evaluation mode."""
         expected = f"{len(subject.batch)} rows of finite outputs"
         try:
             with torch.no_grad():
@@ -28,10 +33,34 @@ class ModelRuns(Check):
             return self.failed(f"the forward pass raised {type(error).__name__}: {words}", expected=expected)
         if found is None:
             return self.passed("the forward pass runs; its outputs are no tensor", expected=expected)
-        words = f"outputs {tuple(found.shape)} for {len(subject.batch)} examples"
-        if found.ndim == 0 or len(found) != len(subject.batch):
+        count = len(subject.batch)
+        words = f"outputs {tuple(found.shape)} for {count} examples"
+        if found.ndim == 0 or (len(found) != count and not (found.ndim == 3 and found.shape[1] == count)):
             return self.failed(words, expected=expected)
+        if found.isfinite().all():
+            bad = sum(map(_not_finite, _evaluated(subject)))
+            words += f", NaN or infinity for {bad} examples in evaluation" if bad else ""
+        else:
+            bad, words = count, f"{words}, some NaN or infinite"
         return self.judged(
-            bool(found.isfinite().all()), words + ("" if found.isfinite().all() else ", some NaN or infinite"),
-            expected=expected, advice="look for a division, logarithm or root in the forward pass",
+            not bad, words, expected=expected,
+            advice="look for a division, logarithm or root in the forward pass, and for a softmax over nothing",
         )  # fmt: skip
+
+
+def _evaluated(subject: Subject) -> Iterator[Tensor]:
+    """Outputs of up to 512 examples, in batches of the usual size; none where the model takes no such batches."""
+    size = len(subject.batch)
+    rows = torch.split(torch.arange(min(len(subject.pool), MORE) // size * size), size)
+    with torch.no_grad():
+        try:
+            for part in [subject.batch, *(subject.pool.take(r) for r in rows)]:
+                found = tensor_of(subject.forward(part.inputs))
+                if found is not None:
+                    yield found
+        except Exception:  # the checks of evaluation mode say so
+            return
+
+
+def _not_finite(outputs: Tensor) -> int:
+    return int((~outputs.isfinite()).flatten(1).any(1).sum()) if outputs.ndim > 1 else int((~outputs.isfinite()).sum())

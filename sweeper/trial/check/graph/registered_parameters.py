@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sweeper.trial.check.batches import tensors
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.graph.leaves import leaves
@@ -26,6 +28,10 @@ class RegisteredParameters(Check):
         if subject.optimizer is not None:
             known |= {id(p) for group in subject.optimizer.param_groups for p in group["params"]}
         stray = [leaf for leaf in leaves(subject) if id(leaf) not in known]
+        if stray and len(subject.batch) > 1:  # what has a row an example was made from the predictions
+            fewer = replace(subject, batch=subject.batch.first(len(subject.batch) - 1), facts={})
+            shapes_of_fewer = [leaf.shape for leaf in leaves(fewer)]
+            stray = [leaf for leaf in stray if leaf.shape in shapes_of_fewer]
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in stray[:4])
         return self.judged(
             not stray,

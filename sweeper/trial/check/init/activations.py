@@ -13,6 +13,7 @@ from sweeper.trial.check.subject import Subject
 
 RECTIFIERS = {"relu", "relu_", "clamp_min", "threshold", "hardtanh"}
 SQUASHERS = {"tanh", "sigmoid", "tanh_", "sigmoid_"}
+SOFTMAX = "_softmax"
 EXAMPLES = 256
 
 
@@ -34,8 +35,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         kind = func.overloadpacket.__name__
-        if kind in RECTIFIERS | SQUASHERS and isinstance(result, Tensor) and result.ndim >= 2:
-            self.found.append(Activation(kind.rstrip("_"), result.detach().clone()))
+        if kind in RECTIFIERS | SQUASHERS | {SOFTMAX} and isinstance(result, Tensor) and result.ndim >= 2:
+            axis = int(args[1]) if kind == SOFTMAX else -1
+            self.found.append(Activation(kind.rstrip("_"), result.detach().movedim(axis, -1).clone()))
         return result
 
 

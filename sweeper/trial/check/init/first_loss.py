@@ -35,6 +35,7 @@ class FirstLoss:
     bias: float
     zero: float
     best: float
+    has_bias: bool
 
 
 def first_loss(subject: Subject) -> FirstLoss:
@@ -69,6 +70,7 @@ def _first_loss(subject: Subject) -> FirstLoss:
     return FirstLoss(
         first=float(subject.loss(outputs, batch.targets)), bias=loss(mean), zero=loss(zero),
         best=min(loss(constant) for constant in [*candidates, zero, mean]),
+        has_bias=bias is not None,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ class GradientFlow(Check):
     hypothesis = "After a few steps the gradient of every weight is neither zero nor vanishingly small."
     advice = "use rectifiers or residual connections in place of many squashing layers, or a norm between layers"
     needs = ("model_runs", "loss_runs", "detached_graph", "unused_parameters", "symmetric_units", "init_scale",
-             "dead_units", "saturated_units", "right_loss")  # fmt: skip
+             "dead_units", "saturated_units", "right_loss", "output_activation")  # fmt: skip
 
     def measure(self, subject: Subject) -> Verdict:
         """Root mean square of each weight's gradient after three steps of Adam."""

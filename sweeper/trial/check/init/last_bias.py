@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sweeper.trial.check.check import Check
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.init.first_loss import first_loss
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
@@ -26,6 +26,8 @@ class LastBias(Check):
     def measure(self, subject: Subject) -> Verdict:
         """The loss of the last bias as the answer to all examples, against that of the best constant."""
         found = first_loss(subject)
+        if not found.has_bias:
+            raise NotApplicable("the outputs are not those of a last layer with a bias")
         words = f"the last bias as the answer costs {found.bias:.4g}, the best constant one {found.best:.4g}"
         measured = {"bias": found.bias, "best": found.best}
         if subject.kind.name == VALUES:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +39,7 @@ class Nonlinear(Check):
             )
         bend = float((both + none - one - other).abs().max())
         size = float((one - none).abs().max() + (other - none).abs().max())
-        if size == 0:
+        if not math.isfinite(bend) or size == 0:
             raise NotApplicable("nothing that enters has an effect")
         return self.judged(
             bend > 1e-3 * size, f"the outputs bend by {bend / size:.2g} of their change, with {len(layers)} weights",

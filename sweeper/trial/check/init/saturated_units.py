@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.init.activations import SQUASHERS, Activation, activations
+from sweeper.trial.check.init.activations import SOFTMAX, SQUASHERS, Activation, activations
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import bars
 from sweeper.trial.verdict import Verdict
@@ -15,19 +16,21 @@ MOST = 0.5  # of a layer's outputs; inputs of deviation 1 give 3 % for tanh
 
 
 class SaturatedUnits(Check):
-    """Where tanh or sigmoid is flat, gradients are near 0."""
+    """Where tanh, sigmoid or softmax is flat, gradients are near 0."""
 
     name, rank, tip = "saturated_units", 40, 11
-    hypothesis = "At the start most outputs of tanh and sigmoid are where these are steep."
-    advice = "scale the weights before it down, and normalise the inputs"
+    hypothesis = "At the start most outputs of tanh, sigmoid and softmax are where these are steep."
+    advice = "scale the weights before it down, normalise the inputs, and divide attention's scores by sqrt(width)"
     needs = ("model_runs", "input_scale", "init_scale")
 
     def measure(self, subject: Subject) -> Verdict:
         """Share of each layer's outputs where the slope is below 5 % of its most."""
-        layers = [a for a in activations(subject) if a.kind in SQUASHERS]
+        layers = [a for a in activations(subject) if a.kind in SQUASHERS | {SOFTMAX}]
         if not layers:
-            raise NotApplicable("the model has no tanh or sigmoid")
-        shares = {f"layer {n + 1}": float((_slope(a) < FLAT).double().mean()) for n, a in enumerate(layers)}
+            raise NotApplicable("the model has no tanh, sigmoid or softmax")
+        shares = {
+            f"layer {n + 1}": float((_slope(a) < FLAT).double().mean().nan_to_num()) for n, a in enumerate(layers)
+        }
         worst = max(shares, key=lambda name: shares[name])
         return self.judged(
             shares[worst] <= MOST, f"{shares[worst]:.0%} of the outputs of squashing {worst} are saturated",
@@ -39,4 +42,7 @@ class SaturatedUnits(Check):
 def _slope(activation: Activation) -> Tensor:
     """Slope over the steepest one."""
     y = activation.outputs
+    if activation.kind == SOFTMAX:  # over two places or more: elsewhere a mask leaves one
+        y = y[(y > 0).sum(-1) > 1].max(-1).values
+        return torch.where(y > 0.5, 4 * y * (1 - y), 1.0)
     return 1 - y.square() if activation.kind == "tanh" else 4 * y * (1 - y)

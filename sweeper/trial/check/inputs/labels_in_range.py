@@ -32,6 +32,8 @@ class LabelsInRange(Check):
         low, high = int(used.min()), int(used.max())
         words = f"labels {low} to {high} for {kind.count} outputs"
         expected = f"0 to {kind.count - 1}"
+        if low >= 0 and high == kind.count and _taken(subject, high):
+            raise NotApplicable("the loss takes one class more than there are outputs (ordered classes)")
         if low < 0 or high >= kind.count:
             return self.failed(words, expected=expected, measured={"low": low, "high": high})
         counts = torch.bincount(used, minlength=kind.count)
@@ -49,3 +51,13 @@ class LabelsInRange(Check):
 
 def _name(subject: Subject, number: int) -> str:
     return subject.classes[number] if subject.classes and number < len(subject.classes) else str(number)
+
+
+def _taken(subject: Subject, label: int) -> bool:
+    """The loss is a finite number for examples of this class."""
+    batch = subject.pool.take((subject.pool.targets == label).reshape(len(subject.pool), -1).any(1).nonzero()[:16, 0])
+    try:
+        with torch.no_grad():
+            return bool(subject.batch_loss(batch).isfinite())
+    except Exception:  # cross_entropy raises
+        return False

@@ -7,10 +7,12 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import main
 from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 SHIFT, RATIO = 1.0, 2.5  # training deviations, and a factor: far beyond what sampling does
+TARGET_SHIFT, TARGET_RATIO = 3.0, 10.0  # the same for targets, which trends and rare large values may move
 FLOOR = 0.1  # of the largest channel's deviation: a channel that hardly varies says nothing
 ATTAINED, EXAMPLES = 0.1, 20  # share and number of the pictures in which the darkest value of all occurs
 BOUND = 0.05  # of the range, by which the bounds of the two splits may differ
@@ -26,6 +28,13 @@ class SplitScale(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Means and deviations, of each channel of pictures; and the bounds that pictures share."""
+        if (other := _other_unit(subject)) is not None:
+            return self.failed(
+                f"validation targets have mean {other[1]:.3g} and deviation {other[3]:.3g}, those of training "
+                f"{other[0]:.3g} and {other[2]:.3g}",
+                expected=f"within {TARGET_SHIFT:g} deviations and a factor of {TARGET_RATIO:g}",
+                advice="scale the targets of both splits alike, with the training split's mean and deviation",
+            )  # fmt: skip
         train, val = (main(batch.inputs).detach().double().cpu() for batch in (subject.pool, subject.given_val))
         if not main(subject.pool.inputs).is_floating_point() or float(train.std()) == 0 or val.numel() < 2:
             raise NotApplicable("inputs are no real numbers that vary")
@@ -46,6 +55,17 @@ class SplitScale(Check):
             expected=f"within {SHIFT:g} deviation and a factor of {RATIO:g}, and the same bounds",
             measured={"shift": shift, "ratio": ratio},
         )  # fmt: skip
+
+
+def _other_unit(subject: Subject) -> tuple[float, float, float, float] | None:
+    """Means and deviations of the targets of both splits, where they are values that differ beyond any sampling."""
+    train, val = (batch.targets.double().cpu() for batch in (subject.pool, subject.given_val))
+    if subject.kind.name != VALUES or len(torch.unique(train)) < EXAMPLES or len(val) < 8 or float(train.std()) == 0:
+        return None
+    means, deviations = (float(train.mean()), float(val.mean())), (float(train.std()), float(val.std()))
+    apart = abs(means[1] - means[0]) > TARGET_SHIFT * deviations[0]
+    ratio = deviations[1] / deviations[0]
+    return (*means, *deviations) if apart or not 1 / TARGET_RATIO < ratio < TARGET_RATIO else None
 
 
 def _moments(train: Tensor, val: Tensor) -> list[tuple[float, float, int | None]]:

@@ -90,8 +90,13 @@ def _separable(subject: Subject, outputs: Tensor, batch: Batch) -> bool:
     kept = len(batch) // 2
     targets = batch.targets.clone()
     targets[kept:] = targets[kept:].flip(0)
-    other = targets.clone()
-    other[kept:] = targets[:kept] if not targets.is_floating_point() else targets[kept:] + targets.std() + 1
-    first, second = (subject.loss_gradient(outputs, t)[:kept].flatten() for t in (targets, other))
-    scale = float(first @ second) / max(float(first @ first), 1e-30)
-    return float((second - scale * first).norm()) <= 1e-3 * float(second.norm()) + 1e-12
+    if targets.is_floating_point():
+        others = [torch.cat([targets[:kept], targets[kept:] + by * (targets.std() + 1)]) for by in (1, -1)]
+    else:
+        others = [torch.cat([targets[:kept], targets[:kept]])]
+    first, *rest = (subject.loss_gradient(outputs, t)[:kept].flatten() for t in (targets, *others))
+    for second in rest:
+        scale = max(float(first @ second) / max(float(first @ first), 1e-30), 0.0)
+        if float((second - scale * first).norm()) > 1e-3 * float(second.norm()) + 1e-12:
+            return False
+    return True

@@ -10,7 +10,7 @@ from torch import Tensor
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.loss.shift import shift_in_loss
-from sweeper.trial.check.outputs import BINARY, CLASSES, RAW, Family, as_family
+from sweeper.trial.check.outputs import BINARY, CLASSES, DISTANCE, RAW, Family, as_family
 from sweeper.trial.check.subject import Subject
 
 EXAMPLES = 16
@@ -22,11 +22,25 @@ def small(subject: Subject) -> tuple[Batch, Tensor]:
         raise NotApplicable("the loss takes more than one tensor of predictions, so it can't be probed")
     batch = subject.batch.first(EXAMPLES)
     outputs = subject.first_outputs.detach()[: len(batch)].clone()
+    if not _uses_targets(subject, outputs, batch):
+        raise NotApplicable("the loss does not look at the targets")
+    if subject.kind.name == BINARY and subject.family.name == DISTANCE:
+        raise NotApplicable("the outputs are distances, none below 0")
     if subject.kind.name == BINARY and subject.family.name == RAW and bool((outputs >= 0).all()):
         own, other = value(subject, outputs, batch), value(subject, -1 - outputs, batch)
         if math.isfinite(own) and not math.isfinite(other):
             raise NotApplicable("the outputs are distances, none below 0, and the loss takes no others")
     return batch, outputs
+
+
+def _uses_targets(subject: Subject, outputs: Tensor, batch: Batch) -> bool:
+    """Other targets give another loss, or other outputs don't either."""
+    before = value(subject, outputs, batch)
+    alike = [batch.targets[i : i + 1].expand_as(batch.targets) for i in range(min(len(batch), 4))]
+    others = [Batch(batch.inputs, targets) for targets in (*alike, batch.targets.roll(1, 0))]
+    if before != before or any(value(subject, outputs, other) != before for other in others):
+        return True
+    return value(subject, outputs + torch.randn_like(outputs), batch) == before
 
 
 def towards(subject: Subject, batch: Batch, like: Tensor, strength: float, family: Family | None = None) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from sweeper.trial.check.check import Check
-from sweeper.trial.check.outputs import tensor_of
+from sweeper.trial.check.outputs import tensors_of
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -42,15 +42,17 @@ def _in_loss(subject: Subject) -> float:
     """What of the loss's gradient does not come through the predictions."""
     parameters = [p for _, p in subject.trainable()]
     raw = subject.forward(subject.batch.inputs)
-    outputs = tensor_of(raw)
+    outputs = [part for part in tensors_of(raw) if part.requires_grad]
     loss = subject.loss(raw, subject.batch.targets)
-    if outputs is None or not outputs.requires_grad or not loss.requires_grad:
+    if not outputs or not loss.requires_grad:
         return 0.0
-    (through,) = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True)
+    found = torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True)
+    through = [(part, gradient) for part, gradient in zip(outputs, found, strict=True) if gradient is not None]
     whole = _flat(torch.autograd.grad(loss, parameters, retain_graph=True, allow_unused=True), parameters)
-    if through is None:
+    if not through:
         return float("inf") if float(whole.norm()) > 0 else 0.0
-    task = _flat(torch.autograd.grad(outputs, parameters, through, allow_unused=True), parameters)
+    parts, gradients = zip(*through, strict=True)
+    task = _flat(torch.autograd.grad(parts, parameters, gradients, allow_unused=True), parameters)
     penalty = whole - task
     if float(penalty.norm()) <= 1e-4 * float(whole.norm()):
         return 0.0  # rounding

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
+from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import small, towards, value
-from sweeper.trial.check.outputs import VALUES
+from sweeper.trial.check.outputs import BINARY, RAW, VALUES
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -40,6 +42,11 @@ class RightLoss(Check):
                 f"the loss is {path[0]:.3g} whatever the outputs", expected="a loss that depends on the outputs",
                 advice="one output needs binary_cross_entropy_with_logits; cross_entropy needs one a class",
             )  # fmt: skip
+        if subject.kind.name == BINARY and outputs.ndim == 2 and _exclusive(subject, batch, outputs):
+            return self.failed(
+                "the loss has a softmax over the outputs, but examples have several labels at once, or none",
+                expected="a loss of each label alone", advice="use binary_cross_entropy_with_logits",
+            )  # fmt: skip
         return self.judged(
             max(path) <= path[0] + 1e-6 and path[-1] < path[0], words, expected="falling", measured={"end": path[-1]}
         )
@@ -64,3 +71,12 @@ class RightLoss(Check):
         if bool((right >= 0).all()) and value(subject, (right + 0.5).log(), batch) < at:
             return self.passed(words + "; it takes logarithms (counts)", expected="least at the target")
         return self.judged(at <= min(low, high), words, expected="least at the target", measured={"at_target": at})
+
+
+def _exclusive(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
+    """A number added to all outputs of an example leaves the loss, though its labels do not sum to 1."""
+    if subject.family.name != RAW or bool((subject.pool.targets.sum(1) == 1).all()):
+        return False
+    noise = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
+    before, after = (value(subject, noise + by, batch) for by in (0.0, 3.0))
+    return abs(after - before) <= 1e-3 * max(1.0, abs(before))

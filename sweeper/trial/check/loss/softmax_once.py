@@ -96,4 +96,7 @@ def _wants_probabilities(subject: Subject, batch: Batch, outputs: Tensor, best: 
     raw, squashed = value(subject, wrong, batch), value(subject, towards(subject, batch, outputs, -3.0, kind), batch)
     if not math.isfinite(raw) and math.isfinite(squashed):
         return True
+    right = [value(subject, towards(subject, batch, outputs, 3.0, family), batch) for family in (Family(RAW), kind)]
+    if right[0] > raw and right[1] < squashed:  # of raw outputs it rises as they become right
+        return True
     return best < -1.0

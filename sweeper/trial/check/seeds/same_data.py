@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
-from sweeper.trial.check.batches import flat, gather
+from sweeper.trial.check.batches import flat, gather, main
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.pipeline.augmented import augmented
+from sweeper.trial.check.subject import OwnCodeFailed, Subject
 from sweeper.trial.seeds import seed_everything
 from sweeper.trial.verdict import Verdict
 
@@ -24,6 +25,11 @@ class SameData(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """The first examples of two epochs, each after the same seed, or of a generator that goes on by design."""
+        if subject.augment is not None and (gap := _augmentation_gap(subject)) > 0:
+            return self.failed(
+                f"two augmentations of one batch after the same seed differ by {gap:.3g}", expected="no difference",
+                advice="draw from torch's or numpy's global generator, or from the generator that is given",
+            )  # fmt: skip
         loader = subject.loader
         if loader is None or isinstance(loader, (list, tuple)):
             raise NotApplicable("data did not come as a loader")
@@ -45,3 +51,11 @@ class SameData(Check):
             "seed " + ("agree" if same else f"differ by {gap:.3g}"),
             expected="no difference",
         )  # fmt: skip
+
+
+def _augmentation_gap(subject: Subject) -> float:
+    try:
+        first, second = (main(augmented(subject, subject.batch, 1).inputs).double() for _ in range(2))
+    except OwnCodeFailed:  # augmentation_range says so
+        return 0.0
+    return float((first - second).abs().max()) if first.shape == second.shape else 0.0

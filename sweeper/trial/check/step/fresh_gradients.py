@@ -29,6 +29,8 @@ class FreshGradients(Check):
         solution = torch.linalg.lstsq(both, second.used.double()[:, None], driver="gelsd").solution[:, 0]
         old, new = (float(v) for v in solution)
         rest = float((second.used.double() - both @ solution).norm() / second.used.double().norm().clamp(min=1e-30))
+        if abs(new) < OLD < old:
+            raise NotApplicable("the second step's gradient is not of its own batch; see whole_batch")
         share = old / max(abs(new), 1e-12)
         words = f"the second step's gradient is {new:.2f} of its own batch's and {old:.2f} of the first's"
         return self.judged(

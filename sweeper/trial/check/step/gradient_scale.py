@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.step.observe import two_steps
@@ -10,6 +11,7 @@ from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 ALIGNED = 0.7  # cosine: below it they are different gradients, not one of two sizes
+CLIPPED = 0.99  # of the norm
 MORE, LESS = 1.5, 1e-3  # times; clipping makes it less, and to a thousandth only by mistake
 
 
@@ -36,7 +38,22 @@ class GradientScale(Check):
                 words, expected=f"at least {LESS:g}", measured={"ratio": ratio},
                 advice="raise the clipping value, and scale the loss in half precision (torch.amp.GradScaler)",
             )  # fmt: skip
+        if first.kept is not None and first.left is not None and _shrunk(first.kept, first.left):
+            return self.failed(
+                "the gradients are clipped after the optimizer has used them", expected="before optimizer.step()",
+                measured={"ratio": ratio}, advice="write loss.backward(); clip_grad_norm_(…); optimizer.step()",
+            )  # fmt: skip
         return self.judged(
             cosine < ALIGNED or ratio < MORE, words, expected=f"1, or less when clipped; at most {MORE:g}",
             measured={"ratio": ratio},
         )  # fmt: skip
+
+
+def _shrunk(before: Tensor, after: Tensor) -> bool:
+    """Each part is as it was or smaller, and some are: clipped by norm or by value, but not cleared."""
+    same_signs = bool((after.sign() == before.sign()).all())
+    return (
+        same_signs
+        and bool((after.abs() <= before.abs() * (1 + 1e-6)).all())
+        and float(after.norm()) < CLIPPED * float(before.norm())
+    )

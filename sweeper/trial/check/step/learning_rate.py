@@ -7,11 +7,13 @@ import math
 import torch
 
 from sweeper.trial.check.check import Check
+from sweeper.trial.check.step.schedule_unit import planned_rates
 from sweeper.trial.check.subject import Subject, no_dropout
 from sweeper.trial.pictures import curves
 from sweeper.trial.verdict import Verdict
 
 STEPS = 60
+ADVANCES = 10_000  # of a schedule: no warm-up is longer
 REPLACED = 1.0  # change of all weights in one step over their norm: they are replaced, not adjusted
 PROGRESS = 1e-4  # of the loss above its floor, a step: at this rate a run of ten thousand steps just gets there
 
@@ -70,9 +72,16 @@ class LearningRate(Check):
 
 
 def _warmed_up(subject: Subject) -> None:
-    """A schedule that warms up starts near 0; judge the rate that it warms up to."""
+    """A schedule that warms up starts near 0; judge the highest rate of the planned run."""
     assert subject.optimizer is not None
-    for group in subject.optimizer.param_groups:
-        peak = group.get("max_lr", group.get("initial_lr"))
+    groups = subject.optimizer.param_groups
+    peaks = [group.get("max_lr", group.get("initial_lr")) for group in groups]
+    if subject.scheduler is not None and getattr(subject.scheduler, "optimizer", None) is subject.optimizer:
+        before = [group["lr"] for group in groups]
+        times = (subject.epochs or 0) * (subject.steps_per_epoch or 0) or ADVANCES
+        peaks = [max(rates) for rates in zip(*planned_rates(subject, min(times, ADVANCES)), strict=True)]
+        for group, rate in zip(groups, before, strict=True):
+            group["lr"] = rate
+    for group, peak in zip(groups, peaks, strict=True):
         if peak is not None and float(peak) > float(group["lr"]):
             group["lr"] = peak

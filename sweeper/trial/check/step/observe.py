@@ -18,13 +18,18 @@ class Seen:
     """``right``: the gradient of the batch's loss at the weights before the step; ``used``: what the optimizer got.
 
     ``updates`` counts calls of ``optimizer.step``; ``moved`` is the change of the weights. All flat. An optimizer that
-    is given a closure, as L-BFGS is, calls for its gradients itself: ``used`` is then None.
+    is given a closure, as L-BFGS is, calls for its gradients itself: ``used`` is then None. ``stepped`` is the change
+    of the weights by the optimizer's last step alone, ``kept`` and ``left`` are the gradients right after it and after
+    the training step.
     """
 
     right: Tensor
     weights: Tensor
     updates: int = 0
     used: Tensor | None = None
+    stepped: Tensor | None = None
+    kept: Tensor | None = None
+    left: Tensor | None = None
     moved: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
@@ -69,19 +74,29 @@ def one_step(subject: Subject, batch: Batch) -> Seen:
         p.grad = gradient
     seen = Seen(right, _flat(parameters, parameters))
 
+    begun: list[Tensor] = []
+
     def before(_: object, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         seen.updates += 1
+        begun[:] = [_flat(parameters, parameters)]
         if len(args) > 1 or kwargs.get("closure") is not None:
             return
         seen.used = _flat([p.grad for p in parameters], parameters)
 
-    handle = subject.given_optimizer.register_step_pre_hook(before)
+    def after(*_: object) -> None:
+        seen.stepped = _flat(parameters, parameters) - begun[0]
+        seen.kept = _flat([p.grad for p in parameters], parameters)
+
+    optimizer = subject.given_optimizer
+    handles = [optimizer.register_step_pre_hook(before), optimizer.register_step_post_hook(after)]
     seed_everything(subject.seed, "step")
     try:
         subject.run_step(batch)
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     seen.moved = _flat(parameters, parameters) - seen.weights
+    seen.left = _flat([p.grad for p in parameters], parameters)
     return seen
 
 

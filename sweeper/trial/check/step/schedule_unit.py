@@ -29,6 +29,12 @@ class ScheduleUnit(Check):
         scheduler, epochs, per_epoch = subject.scheduler, subject.epochs, subject.steps_per_epoch
         if scheduler is None:
             raise NotApplicable("there is no schedule")
+        theirs = getattr(scheduler, "optimizer", None)
+        if subject.optimizer is not None and theirs is not None and theirs is not subject.optimizer:
+            return self.failed(
+                "the schedule changes the rate of another optimizer", expected="that of the optimizer that is given",
+                advice="make the optimizer once, and the schedule from it",
+            )  # fmt: skip
         if epochs is None or per_epoch is None:
             raise NotApplicable("epochs and steps_per_epoch were not given")
         before = int(scheduler.last_epoch)
@@ -37,7 +43,7 @@ class ScheduleUnit(Check):
         times = epochs * per_epoch if by_step else epochs
         length = _length(scheduler)
         unit = "step" if by_step else "epoch"
-        rates = _rates(subject, min(times, 20_000))
+        rates = [found[0] for found in planned_rates(subject, min(times, 20_000))]
         picture = (curves({"lr": rates[:: max(len(rates) // 400, 1)]}, "The rate over the planned run", y="lr"),)
         words = f"it advances once a {unit}, {times} times over {epochs} epochs"
         if length is not None:
@@ -78,15 +84,15 @@ def _length(scheduler: Any) -> float | None:
     return None
 
 
-def _rates(subject: Subject, times: int) -> list[float]:
-    """The first group's rate at each of ``times`` advances, on a copy."""
+def planned_rates(subject: Subject, times: int) -> list[list[float]]:
+    """The rate of each group at each of ``times`` advances, on a copy of the schedule; the optimizer is advanced."""
     scheduler = copy.copy(subject.scheduler)
     assert subject.optimizer is not None
     rates = []
     for _ in range(times):
-        rates.append(float(subject.optimizer.param_groups[0]["lr"]))
+        rates.append([float(group["lr"]) for group in subject.optimizer.param_groups])
         try:
             scheduler.step()
         except (ValueError, TypeError):  # OneCycleLR refuses to go beyond its length; ReduceLROnPlateau wants a metric
             break
-    return [rate for rate in rates if math.isfinite(rate)] or [0.0]
+    return [found for found in rates if all(map(math.isfinite, found))] or [[0.0]]

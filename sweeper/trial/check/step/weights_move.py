@@ -9,6 +9,7 @@ from sweeper.trial.check.step.observe import two_steps
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
+FADED = 1e-6  # of the largest gradient
 ROUNDING = 1e-5  # of the weights: a hundred times what single precision resolves
 
 
@@ -34,9 +35,10 @@ class WeightsMove(Check):
         moved = [torch.split(s.moved, sizes) for s in seen]
         wanted = [torch.split(s.right, sizes) for s in seen]
         waiting = _waiting(subject)
+        least = [FADED * float(s.right.abs().max()) for s in seen]  # a bias before a norm has rounding for a gradient
         stuck = [
             name for i, (name, p) in enumerate(subject.trainable())
-            if id(p) not in waiting and all(float(g[i].abs().sum()) > 0 for g in wanted)
+            if id(p) not in waiting and all(float(g[i].abs().max()) > few for g, few in zip(wanted, least, strict=True))
             and all(torch.count_nonzero(m[i]) == 0 for m in moved)
         ]  # fmt: skip
         words = f"{len(stuck)} of {len(sizes)} weights stay where they were in two steps, against their gradients"
