@@ -70,7 +70,10 @@ def histogram(values: Array, caption: str, *, x: str) -> Picture:
     """Counts of finite values in 40 bins."""
     finite = np.asarray(values, float).ravel()
     finite = finite[np.isfinite(finite)]
-    counts, edges = np.histogram(finite, bins=40) if len(finite) else (np.zeros(1), np.array([0.0, 1.0]))
+    low, high = (finite.min(), finite.max()) if len(finite) else (0.0, 1.0)
+    if low == high:
+        low, high = low - max(0.5, abs(low) * 1e-6), high + max(0.5, abs(high) * 1e-6)
+    counts, edges = np.histogram(finite, np.linspace(low, high, 41))
     names = [f"{left:.3g} to {right:.3g} ({x})" for left, right in itertools.pairwise(edges)]
     return bars(dict(zip(names, counts, strict=True)), f"{caption}, from {edges[0]:.3g} to {edges[-1]:.3g}", y="count")
 

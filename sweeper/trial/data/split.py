@@ -103,7 +103,9 @@ def _check_shares(val: float, test: float) -> None:
 
 def _leave_some(train: Array, val: Array) -> None:
     if not (len(train) and len(val)):
-        raise ConfigError(f"data.split must leave examples to train and val, got {len(train)} and {len(val)}")
+        raise ConfigError(
+            f"data.split must leave examples to train and val, got {len(train)} and {len(val)}; give it more rows"
+        )
 
 
 def moments(inputs: Array) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hydra.utils import to_absolute_path
 
-from sweeper.errors import ConfigError, nearest
+from sweeper.errors import ConfigError, nearest, require
 from sweeper.trial.data.examples import SPLITS, Array, Column, Examples, Problem
 from sweeper.trial.data.overrides import listed
 from sweeper.trial.data.targets import targets_of
@@ -38,6 +38,8 @@ def table(
     if split_column is not None:
         split = _split_of(frame[split_column], split_column)
 
+    if kind := _neither(frame[target]):
+        raise ConfigError(f"data.target must be numbers or words, got {kind} in column {target}; name another column")
     holes = frame[target].isna().to_numpy()
     problems = [
         Problem(f"column {target}, row {names[row]}", "target_missing", "no value", example=int(row))
@@ -85,19 +87,27 @@ def _read(path: str | Mapping[str, str], missing: Sequence[str]) -> tuple[Any, A
 
 
 def _read_file(key: str, path: str, missing: Sequence[str]) -> Any:
-    try:
-        import pandas as pd
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"data=table needs {error.name}; pip install pandas pyarrow") from error
+    require("data=table", "pandas", "pyarrow")
+    import pandas as pd
+
     file = Path(to_absolute_path(path))
     if not file.is_file():
         raise ConfigError(f"{key} must be a CSV or Parquet file, got {path}, which is not there; check the path")
+    twice: list[str] = []
     try:
         if file.suffix.lower() in (".parquet", ".pq"):
             frame = pd.read_parquet(file)
         else:
             separator = "\t" if file.suffix.lower() == ".tsv" else ","
             frame = pd.read_csv(file, sep=separator, na_values=list(missing), low_memory=False)
+            header = pd.read_csv(file, sep=separator, header=None, nrows=1, dtype=str).iloc[0].dropna()
+            twice = list(header[header.duplicated()])
+    except UnicodeDecodeError as error:
+        encoding = "utf-16" if error.object[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
+        raise ConfigError(
+            f"{key} must be UTF-8, got other bytes in {path}; write it anew: "
+            f"pandas.read_csv(path, encoding={encoding!r}).to_csv('new.csv', index=False)"
+        ) from error
     except Exception as error:  # parsers raise their own kinds, beside OSError, ValueError and UnicodeDecodeError
         reason = " ".join(str(error).split())[:200]
         raise ConfigError(f"{key} must be a readable CSV or Parquet file, got {path}: {reason}; repair it") from error
@@ -106,6 +116,8 @@ def _read_file(key: str, path: str, missing: Sequence[str]) -> Any:
             f"{key} must have commas between its columns, got {other!r} in {path}; write it anew: "
             f"pandas.read_csv(path, sep={other!r}, decimal=',').to_csv('new.csv', index=False)"
         )
+    if twice:
+        raise ConfigError(f"{key} must have columns of different names, got {twice[0]} twice in {path}; rename one")
     if len(frame) == 0:
         raise ConfigError(f"{key} must have rows, got none in {path}; check the file")
     return frame
@@ -159,14 +171,20 @@ def _column(
     if kind == "M" or isinstance(values.dtype, pd.DatetimeTZDtype):
         days = (values - pd.Timestamp(0, tz=getattr(values.dtype, "tz", None))) / pd.Timedelta(days=1)
         return days.to_numpy(np.float64), Column(name), []
+    if other := _neither(values):
+        detail = f"{other}, which are neither numbers nor words; 'data.drop={listed([name])}' leaves the column out"
+        return np.full(len(values), np.nan), Column(name), [Problem(f"column {name}", "mixed_types", detail)]
     words = _is_words(values)
     if not words and not categorical:
         numbers = values.to_numpy(np.float64, na_value=np.nan, copy=True)
-        rows = np.flatnonzero(np.isinf(numbers))[:SHOWN]
-        numbers[np.isinf(numbers)] = np.nan
-        return numbers, Column(name), [
-            Problem(f"column {name}, row {names[row]}", "infinite", "infinity", example=int(row)) for row in rows
-        ]  # fmt: skip
+        outside = np.abs(numbers) > np.finfo(np.float32).max
+        rows = np.flatnonzero(outside)[:SHOWN]
+        found = [
+            Problem(f"column {name}, row {names[row]}", "infinite", _large(numbers[row]), example=int(row))
+            for row in rows
+        ]
+        numbers[outside] = np.nan
+        return numbers, Column(name), found
     if words and not categorical:
         numbers = pd.to_numeric(values, errors="coerce")
         known = values.notna()
@@ -175,15 +193,48 @@ def _column(
             return numbers.to_numpy(np.float64, na_value=np.nan), Column(name), [
                 _mixed(name, values, int(row), names) for row in rows
             ]  # fmt: skip
-    codes, found = pd.factorize(values.astype(str).where(values.notna()), sort=True)
-    problems = []
-    if len(found) > max_categories:
+    if words and not categorical and (row := _dressed(values)) is not None:
         detail = (
-            f"{len(found)} different words in {len(values)} rows, more than data.max_categories={max_categories}; "
+            f"{str(values.iloc[row])[:40]!r} looks like a number with a sign or a comma in it; write it as 1234.5, or "
+            f"'data.categorical={listed([name])}' keeps these words"
+        )
+        return np.full(len(values), np.nan), Column(name), [
+            Problem(f"column {name}, row {names[row]}", "mixed_types", detail)
+        ]  # fmt: skip
+    codes, categories = pd.factorize(values.astype(str).where(values.notna()), sort=True)
+    problems = []
+    if len(categories) > max_categories:
+        detail = (
+            f"{len(categories)} different words in {len(values)} rows, more than data.max_categories={max_categories}; "
             f"an identifier or a text? 'data.drop={listed([name])}' leaves it out"
         )
         problems.append(Problem(f"column {name}", "too_many_categories", detail))
-    return np.where(codes < 0, np.nan, codes), Column(name, tuple(map(str, found))), problems
+    return np.where(codes < 0, np.nan, codes), Column(name, tuple(map(str, categories))), problems
+
+
+def _large(value: float) -> str:
+    return "infinity" if np.isinf(value) else f"{value:.3g}, more than single precision holds"
+
+
+def _dressed(values: Any) -> int | None:
+    """The first row of a column of words that are numbers but for commas, signs of percent and of currency."""
+    import pandas as pd
+
+    known = values[values.notna()].astype(str)
+    plain = pd.to_numeric(known.str.replace(r"[\s,%$€£¥']", "", regex=True), errors="coerce")
+    return int(np.flatnonzero(values.notna())[0]) if len(known) and plain.notna().all() else None
+
+
+def _neither(values: Any) -> str | None:
+    """What the cells of a column are if neither numbers nor words (lists, structs, bytes, dates); else None."""
+    if getattr(values.dtype, "kind", "") == "M":
+        return "dates"
+    if values.dtype != object:
+        return None
+    nested = (list, tuple, dict, set, bytes, np.ndarray)
+    first = next((cell for cell in values if isinstance(cell, nested)), None)
+    names = {np.ndarray: "lists", dict: "structs", bytes: "bytes"}
+    return None if first is None else names.get(type(first), "lists")
 
 
 def _is_words(values: Any) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 from hydra.utils import to_absolute_path
 from omegaconf import DictConfig
 
-from sweeper.errors import ConfigError
+from sweeper.errors import require
 from sweeper.folder import replace
 from sweeper.trial.data import read
 from sweeper.trial.data.cache import cache_folder
@@ -115,11 +115,10 @@ def _words(result: Report) -> str:
 
 def write_table(path: Path, table: Mapping[str, Array]) -> None:
     """Write the per-example table as Parquet; issues as a list."""
-    try:
-        import pyarrow
-        from pyarrow import parquet
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"stage=inspect needs {error.name}; pip install pyarrow") from error
+    require("stage=inspect", "pyarrow")
+    import pyarrow
+    from pyarrow import parquet
+
     columns = {name: pyarrow.array(values) for name, values in table.items() if name != "issue"}
     columns["issue"] = pyarrow.array([words.split() for words in table["issue"]], pyarrow.list_(pyarrow.string()))
     parquet.write_table(pyarrow.table({name: columns[name] for name in table}), path)

@@ -110,6 +110,31 @@ def test_mistakes_are_one_line_with_the_column(node, frame, change, overrides, m
         load(node(frame.assign(**change), *overrides))
 
 
+@pytest.mark.parametrize(
+    ("cells", "suffix", "issue", "words"),
+    [
+        (["1,5", "-2,25"], "csv", "mixed_types", "'1,5' looks like a number"),
+        (["12%", "7%"], "csv", "mixed_types", "looks like a number"),
+        ([1e300, 1.0], "csv", "infinite", "1e\\+300, more than single precision holds"),
+        ([[1, 2], [3]], "parquet", "mixed_types", r"lists, .*'data.drop=\[odd\]'"),
+        ([{"k": 1}, {"k": 2}], "parquet", "mixed_types", "structs"),
+        ([b"\xff", b"\x00"], "parquet", "mixed_types", "bytes"),
+    ],
+)
+def test_a_column_that_is_neither_numbers_nor_words_is_named(node, frame, cells, suffix, issue, words):
+    frame["odd"] = (cells * N)[:N]
+    with pytest.raises(ConfigError, match=rf"{issue} in column odd.*{words}"):
+        load(node(frame, suffix=suffix))
+    assert len(load(node(frame, "data.drop=[odd]", suffix=suffix)).train) > 0
+
+
+@pytest.mark.parametrize(("cells", "words"), [([[1], [2]], "lists"), (pd.date_range("2020", periods=2), "dates")])
+def test_a_target_that_is_neither_is_one_line(node, frame, cells, words):
+    frame["price"] = (list(cells) * N)[:N]
+    with pytest.raises(ConfigError, match=rf"data.target must be numbers or words, got {words} in column price"):
+        read(node(frame, suffix="parquet"))
+
+
 def test_words_among_numbers_are_named_with_their_row(node, frame):
     frame["area"] = frame["area"].round(3).astype(str)
     frame.loc[7:16, "area"] = "unknown"  # some of these are in train, where holes get a feature
@@ -127,10 +152,19 @@ def test_a_target_without_value_is_named_and_can_be_left_out(node, frame, tmp_pa
     assert len(data.train) + len(data.val) < N
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3,4\n5\n6,7,8\n", b"\xff\xfe\x00\x01,\n"])
-def test_an_unreadable_file_is_one_line(compose, tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", ""),
+        (b"a,b\n1,2,3,4\n5\n6,7,8\n", ""),
+        (b"\xff\xfe\x00\x01,\n", "encoding='utf-16'"),
+        ("stra\u00dfe,y\n1,2\n".encode("latin-1"), "encoding='latin-1'"),
+        (b"a,a,y\n1,2,3\n", "a twice"),
+    ],
+)
+def test_an_unreadable_file_is_one_line(compose, tmp_path, content, words):
     (tmp_path / "x.csv").write_bytes(content)
-    with pytest.raises(ConfigError, match=r"^data\.(path|target) [^\n]*$"):
+    with pytest.raises(ConfigError, match=rf"^data\.(path|target) [^\n]*{words}[^\n]*$"):
         read(compose("data=table", f"data.path={tmp_path}/x.csv", "data.target=price").data)
 
 
