@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -230,6 +230,26 @@ class Store:
 
     def bring(self, run: Run, stored: Stored | None, folder: Path) -> Stored:
         """Make the store hold ``run``, given what it holds; safe to repeat after any failure."""
+        if self.target.database is not None:
+            with suppress(Exception), self._one_transaction():  # what goes wrong is said where it does again
+                return self._bring(run, stored and replace(stored, tags=dict(stored.tags)), folder)
+        return self._bring(run, stored, folder)
+
+    @contextmanager
+    def _one_transaction(self) -> Iterator[None]:
+        """Make one transaction of the many that MLflow makes for a run: all or nothing, and a quarter less CPU time."""
+        store: Any = self._store
+        make = store.ManagedSessionMaker
+        with make(read_only=False) as session:
+            session.commit, session.rollback = session.flush, _start_over
+            store.ManagedSessionMaker = lambda **_: nullcontext(session)
+            try:
+                yield
+            finally:
+                store.ManagedSessionMaker = make
+                del session.commit, session.rollback
+
+    def _bring(self, run: Run, stored: Stored | None, folder: Path) -> Stored:
         if stored is None:
             # The cursor goes in after what it counts; a run that has ended is safe from it by its status.
             tags = {k: v for k, v in run.tags.items() if v and (k != RELAYED or run.status != RUNNING)}
@@ -282,6 +302,10 @@ class Store:
             )
         stored.tags.update(tags)
         stored.params = len(run.params)
+
+
+def _start_over() -> None:
+    raise RuntimeError("rolled back in the middle")
 
 
 def _stored(run: Any) -> Stored:
