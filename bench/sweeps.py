@@ -18,8 +18,10 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "joblib": (*PEER, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.sweeper.n_jobs=2"),
     "basic": (*PEER, "hydra/launcher=basic", "hydra.sweeper.n_jobs=1"),
     "submitit_local": (*PEER, "hydra/launcher=submitit_local", "hydra.sweeper.n_jobs=2"),
-    "ray": (PEER_PYTHON, str(APPS / "ray_tune.py")),
+    "Ray Tune": (PEER_PYTHON, str(APPS / "ray_tune.py")),
+    "Ray Tune, reuse_actors": (PEER_PYTHON, str(APPS / "ray_tune.py"), "--reuse-actors"),
 }
+PLAIN = {"plain Optuna, two processes": 2, "plain Optuna, two threads": 1}  # how many processes
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ class Cost:
 
 def measure(trials: tuple[int, int, int], slow: tuple[int, int], repeats: int, ray: bool) -> Table:
     few, many, most = trials
-    once = {"basic": (few, many), "submitit_local": slow, **({"ray": slow} if ray else {})}
+    once = {"basic": (few, many), "submitit_local": slow}
+    if ray:
+        once |= {"Ray Tune": (few, many), "Ray Tune, reuse_actors": (few, many)}
     # taking turns, so that a slower minute of the machine meets both sides of a requirement
     turns = [("sweeper", n) for n in trials] + [("joblib", n) for n in trials]
     turns = turns * repeats + [(tool, n) for tool, counts in once.items() for n in counts]
@@ -60,20 +64,30 @@ def measure(trials: tuple[int, int, int], slow: tuple[int, int], repeats: int, r
             )
     how = (
         f"Whole commands of {many} trials, start included, until every run is FINISHED in MLflow's SQLite store; each "
-        f"tool at its defaults. Sweeper and joblib: medians of {repeats}, the others once. The marginal time is from "
-        f"{few} and {most} trials, of basic from {few} and {many}, of "
-        f"{' and '.join(t for t in once if once[t] is slow)} from {slow[0]} and {slow[1]}, drawn out to {many}. "
-        "The peers' app trains by `bench/apps/digits_mlp.py`, the same work as our code (last rows), and logs each "
-        "epoch's metrics in one call."
+        f"tool at its defaults. Sweeper, joblib and plain Optuna: medians of {repeats}, the others once. The marginal "
+        f"time is from {few} and {most} trials, of basic{' and Ray' * ray} from {few} and {many}, of submitit_local "
+        f"from {slow[0]} and {slow[1]}, drawn out to {many}. The peers' app trains by `bench/apps/digits_mlp.py`, the "
+        "same work as our code (last rows), and logs each epoch's metrics in one call. Plain Optuna logs nothing."
     )
-    untracked = Cost({n: median(_untracked(n) for _ in range(repeats)) for n in (few, most)})
-    rows = [*_compare(costs, many), *_limits(costs["sweeper"], untracked, many)]
+    plain: dict[str, dict[int, list[float]]] = {tool: {n: [] for n in trials} for tool in ("sweeper", *PLAIN)}
+    for _ in range(repeats):
+        for tool, runs in plain.items():
+            for n, found in runs.items():
+                found.append(_untracked(n) if tool == "sweeper" else _plain(tool, n))
+    bare = {tool: Cost({n: median(found) for n, found in runs.items()}) for tool, runs in plain.items()}
+    rows = [
+        *_compare(costs, many),
+        *_compare(bare, many, ", no MLflow"),
+        *_limits(costs["sweeper"], bare["sweeper"], many),
+    ]
     return Table(f"{many} trainings with MLflow on two slots", how, rows)
 
 
 def sweep(tool: str, trials: int) -> float:
     """Seconds of one whole sweep, its store complete."""
-    ran = run([*COMMANDS[tool], *_total(tool, trials)], fresh_folder(f"{tool}-{trials}"))
+    ran = run(
+        [*COMMANDS[tool], *_total(tool, trials)], fresh_folder(f"{tool.replace(', ', '-').replace(' ', '-')}-{trials}")
+    )
     require_runs(ran.folder, trials, metric="val_loss", steps=EPOCHS)
     return ran.wall_s
 
@@ -85,40 +99,57 @@ def _untracked(trials: int) -> float:
     ).wall_s
 
 
+def _plain(tool: str, trials: int) -> float:
+    """Seconds of plain Optuna on one journal: two processes, or two threads of one."""
+    folder, processes = fresh_folder("plain-optuna"), PLAIN[tool]
+    begun = []
+    for number in range(processes):
+        part = folder / str(number)
+        part.mkdir()
+        sizes = [str(trials // processes), str(2 // processes)]
+        begun.append(begin([PYTHON, str(APPS / "plain_optuna.py"), str(folder / "optuna.journal"), *sizes], part))
+    return max(finish(*b).wall_s for b in begun)
+
+
 def _total(tool: str, trials: int) -> list[str]:
-    return [str(trials)] if tool == "ray" else [f"hydra.sweeper.n_trials={trials}"]
+    return [str(trials)] if tool.startswith("Ray") else [f"hydra.sweeper.n_trials={trials}"]
 
 
-def _compare(costs: dict[str, Cost], n: int) -> list[Row]:
+def _compare(costs: dict[str, Cost], n: int, what: str = "") -> list[Row]:
     ours, rows = costs["sweeper"], []
     bounds = {"joblib": 2, "submitit_local": 20}
+    marginal_bounds = {"joblib": 0.4, "plain Optuna, two processes": 1}
     for tool, cost in costs.items():
         if tool == "sweeper":
             continue
         ratio = ours.per_minute(n) / cost.per_minute(n)
         verdict = at_least(ratio, bounds[tool]) if tool in bounds else (f"{ratio:.3g} ×",)
         speeds = (f"{c.per_minute(n):.0f}/min in {seconds(c.wall_s(n))}" for c in (ours, cost))
-        rows.append(Row(f"trials a minute, {n} trials", next(speeds), f"{tool}: {next(speeds)}", *verdict))
+        rows.append(Row(f"trials a minute, {n} trials{what}", next(speeds), f"{tool}: {next(speeds)}", *verdict))
     for tool, cost in costs.items():
         if tool == "sweeper":
             continue
         ratio = ours.marginal_s / cost.marginal_s
-        verdict = at_most(ratio, 0.4) if tool == "joblib" else (f"{ratio:.3g} ×",)
+        verdict = at_most(ratio, marginal_bounds[tool]) if tool in marginal_bounds else (f"{ratio:.3g} ×",)
         rows.append(
-            Row("marginal time a trial", seconds(ours.marginal_s), f"{tool}: {seconds(cost.marginal_s)}", *verdict)
+            Row(
+                f"marginal time a trial{what}",
+                seconds(ours.marginal_s),
+                f"{tool}: {seconds(cost.marginal_s)}",
+                *verdict,
+            )
         )
     return rows
 
 
 def _limits(ours: Cost, untracked: Cost, trials: int) -> list[Row]:
     (plain_s, plain_cpu_s), (own_s, own_cpu_s) = bare_loop("plain", trials), bare_loop("ours", trials)
-    loops_s, two_s = two_bare_loops(trials), two_processes(trials)
+    loops_s = two_bare_loops(trials)
     loops, no_mlflow = "two bare loops, one a core", "marginal time a trial, no MLflow"
     against: list[tuple[str, float, str, float, float | None]] = [
         ("marginal time a trial", ours.marginal_s, loops, loops_s, 1.35),
         (no_mlflow, untracked.marginal_s, loops, loops_s, 1.15),
         (no_mlflow, untracked.marginal_s, "half of one bare loop's, the other core idle", plain_s / 2, None),
-        (no_mlflow, untracked.marginal_s, "two plain Optuna processes, no MLflow", two_s, 1),
         ("bare loop of our training code", own_s, "of the peers'", plain_s, None),
         ("the same in CPU time", own_cpu_s, "of the peers'", plain_cpu_s, None),
     ]
@@ -143,15 +174,3 @@ def two_bare_loops(trials: int) -> float:
         part.mkdir()
     begun = [begin([PYTHON, str(APPS / "bare_loop.py"), "plain", str(trials)], part) for part in parts]
     return sum(float(finish(*b).output.split()[-2]) for b in begun) / 2 / 2
-
-
-def two_processes(trials: int) -> float:
-    """Seconds a trial of two Optuna processes on one journal, their imports not counted."""
-    folder = fresh_folder("plain-optuna")
-    parts: list[Path] = [folder / name for name in ("a", "b")]
-    journal = folder / "optuna.journal"
-    for part in parts:
-        part.mkdir()
-    begun = [begin([PYTHON, str(APPS / "plain_optuna.py"), str(journal), str(trials // 2)], part) for part in parts]
-    spans = [tuple(map(float, finish(*b).output.split()[-2:])) for b in begun]
-    return (max(end for _, end in spans) - min(start for start, _ in spans)) / (trials // 2 * 2)

@@ -1,10 +1,6 @@
-"""One of several Optuna processes on one journal, without Hydra or MLflow: `plain_optuna.py JOURNAL TRIALS`.
-
-Prints when the trials began and ended; the two processes' imports don't count.
-"""
+"""Plain Optuna, without Hydra or MLflow: `plain_optuna.py JOURNAL TRIALS THREADS`, several of them on one journal."""
 
 import sys
-import time
 
 import optuna
 import torch
@@ -21,10 +17,7 @@ def objective(trial: optuna.Trial) -> float:
 if __name__ == "__main__":
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     torch.set_num_threads(1)
-    train(width=32, depth=1, lr=1e-3)  # the first optimizer imports lazily
     storage = JournalStorage(JournalFileBackend(sys.argv[1]))
     sampler = optuna.samplers.RandomSampler()
     study = optuna.create_study(storage=storage, study_name="plain", load_if_exists=True, sampler=sampler)
-    start = time.time()
-    study.optimize(objective, n_trials=int(sys.argv[2]))
-    print(start, time.time())
+    study.optimize(objective, n_trials=int(sys.argv[2]), n_jobs=int(sys.argv[3]))

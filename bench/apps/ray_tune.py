@@ -1,4 +1,4 @@
-"""The digits perceptron under Ray Tune, two trials at a time, with MLflow: `ray_tune.py TRIALS`."""
+"""The digits perceptron under Ray Tune, two trials at a time, with MLflow: `ray_tune.py [--reuse-actors] TRIALS`."""
 
 import os
 import sys
@@ -28,7 +28,8 @@ if __name__ == "__main__":
     mlflow.set_tracking_uri(STORE)
     mlflow.set_experiment("peer")  # makes the store: two workers that made it at once would break it
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    config = tune.TuneConfig(num_samples=int(sys.argv[1]), metric="val_loss", mode="min")
+    reuse = "--reuse-actors" in sys.argv
+    config = tune.TuneConfig(num_samples=int(sys.argv[-1]), metric="val_loss", mode="min", reuse_actors=reuse)
     here = tune.RunConfig(storage_path=os.getcwd())
     results = tune.Tuner(trial, param_space=SPACE, tune_config=config, run_config=here).fit()
     sys.exit(1 if results.errors else 0)
