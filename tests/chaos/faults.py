@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from random import Random
 
 from sweeper.study.study_folder import StudyFolder
-from tests.chaos.storm import Storm, signal_to
+from tests.chaos.storm import Broken, Storm, signal_to
 from tests.slurm.cluster import NODES, Cluster
 
 Strike = Callable[[Storm, Random], str]
@@ -83,9 +84,15 @@ def server_fails(storm: Storm, dice: Random) -> str:
     return f"for {for_s:.2f} s"
 
 
+def not_possible(why: str) -> str:
+    if os.environ.get("CI"):
+        raise Broken(f"a fault is not possible, which CI must make so: {why}")
+    return f"not possible: {why}"
+
+
 def disk_full(storm: Storm, dice: Random) -> str:
     if not storm.disk.own:
-        return "not possible: only root can mount a disk to fill"
+        return not_possible("only root can mount a disk to fill")
     for_s = dice.uniform(0.1, 3)
     storm.disk.fill()
     storm.later(for_s, storm.disk.free)
@@ -94,7 +101,7 @@ def disk_full(storm: Storm, dice: Random) -> str:
 
 def clock_stepped(storm: Storm, dice: Random) -> str:
     if not storm.clock.own:
-        return "not possible: it needs a C compiler"
+        return not_possible("it needs a C compiler")
     offset_s = dice.choice([-86400, -3600, -5, 5, 3600, 86400])
     storm.clock.step(offset_s)
     return f"for all processes of the study: now {offset_s:+d} s"
