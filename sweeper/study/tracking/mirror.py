@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from sweeper.folder import COMPLETE
 from sweeper.study.study_folder import RESULTS, STUDY
 from sweeper.study.tracking.mlflow_store import Store, Stored, Target, is_refusal, one_line
 from sweeper.study.tracking.page import described, description, run_link, view, view_link
 from sweeper.study.tracking.record import Study, Trial, Trials, read_results, read_study_end
-from sweeper.study.tracking.runs import NOTE, RUNNING, TRIAL, Run, study_run, trial_run
+from sweeper.study.tracking.runs import NOTE, RUNNING, STATE, TRIAL, Metric, Run, best_so_far, study_run, trial_run
 
 PROGRESS_S = 0.5
 YOUNG_S = 2.0  # a trial that ends within it comes to the store once, whole, which costs half as much
@@ -32,6 +34,7 @@ class Mirror:
         self.open: dict[int | None, Trial] = {}
         self.runs: dict[int | None, Stored] = {}
         self.parent: Stored | None = None
+        self.ended: dict[int | None, tuple[float | None, int]] = {}  # objective and time in ms of those that have
         self.brought = 0  # runs changed in this life
         self.last_time = study.started
         self.measured: set[str] = set()
@@ -39,10 +42,12 @@ class Mirror:
         for stored in self.store.runs(study.id):
             number_tag = stored.tags.get(TRIAL)
             if number_tag is None and not study.lone:
-                self.parent = self.parent or stored
+                kept = self.parent = self.parent or stored
             else:
-                self.runs.setdefault(None if number_tag is None else int(number_tag), stored)
+                kept = self.runs.setdefault(None if number_tag is None else int(number_tag), stored)
                 self.measured |= stored.metrics
+            if kept is not stored:  # made by a request whose answer was lost, and so made again
+                self.store.delete(stored)
         self._say_parent()
         for number in self.runs:
             self._say_run(number)
@@ -60,16 +65,14 @@ class Mirror:
         for trial in self.trials.submitted():
             self._open(trial)
         if not self.study.lone and (live or self.parent is None):
-            self._bring_parent(study_run(self.study, None, self.last_time, live=True), None)
+            self._bring_parent(study_run(self.study, None, self.last_time, self._best(), live=True), None)
         for trial in list(self.open.values()):
             self._bring_trial(trial, live=running)
         if self.parent is not None and self.brought > before:
             self._set_view(self.parent.run_id)
         if not self.study.lone and not live:
             results = read_results(self.study.folder)
-            best = next((trial.get("number") for trial in (results or {}).get("best_trials") or []), None)
-            best_ms = self.runs[best].end_ms if best in self.runs else None
-            run = study_run(self.study, ended, self.last_time, results, best_ms=best_ms, live=False)
+            run = study_run(self.study, ended, self.last_time, self._best(), live=False)
             self._bring_parent(run, results)
         self._say_progress(now=not live)
         if not live and (damage := self.trials.damage()):
@@ -82,6 +85,8 @@ class Mirror:
             trial.relayed = stored.relayed()
             if not self.study.lone and stored.is_final(trial):
                 self.last_time = max(self.last_time, (stored.end_ms or 0) / 1000)
+                value = stored.objective if stored.tags[STATE] == COMPLETE else None
+                self.ended[trial.number] = (value, stored.end_ms or 0)
                 return
         self.open[trial.number] = trial
 
@@ -107,9 +112,17 @@ class Mirror:
         for seen in trial.seen.values():
             seen.fresh.clear()
         if trial.settled and not self.study.lone:
+            self.ended[number] = trial.outcome()
             trial.seen.clear()  # a later attempt reads it anew; ten thousand configs need not stay in memory
             del self.open[number]
         self._say_progress()
+
+    def _best(self) -> list[Metric]:
+        if len(self.study.directions) > 1:
+            return []
+        ended = takewhile(self.ended.__contains__, self.trials.known)
+        minimize = self.study.directions[0] == "minimize"
+        return best_so_far(((n, *self.ended[n]) for n in ended if n is not None), minimize=minimize)
 
     def _set_view(self, parent: str) -> None:
         searched = dict.fromkeys(key for trial in self.trials.known.values() for key in trial.params)

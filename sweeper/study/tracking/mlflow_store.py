@@ -34,9 +34,10 @@ SERVED = "http://127.0.0.1:5000"  # by `mlflow ui`, if not told otherwise
 # What the server says of a request that no repetition will make right.
 REFUSED = {"INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_DOES_NOT_EXIST", "INVALID_STATE"}
 
-# Our own process's environment: fail soon and let the relay retry; no usage data goes out on our account.
+# Our own process's environment: fail soon and let the relay retry, which looks before it makes a run a second time;
+# no usage data goes out on our account.
 QUIET = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
@@ -47,23 +48,25 @@ class Target:
     """Where a study is tracked; ``artifacts`` is set where we, not a server, say where files go."""
 
     uri: str
-    experiment: str
+    experiment: str  # its name, unless the environment alone says which by its id
     artifacts: str | None = None
     database: Path | None = None
+    experiment_id: str | None = None
 
 
 def find_target(study: Study, uri: str | None, experiment: str | None, env: Mapping[str, str]) -> Target:
     """The store (argument > study > environment > ``mlflow.db`` in the project) and the experiment in it."""
-    name = experiment or study.experiment or env.get("MLFLOW_EXPERIMENT_NAME") or study.app
+    named = experiment or study.experiment or env.get("MLFLOW_EXPERIMENT_NAME")
+    name, by_id = named or study.app, None if named else env.get("MLFLOW_EXPERIMENT_ID") or None
     uri = uri or study.uri or env.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     check_uri(uri)
     if HIDDEN in uri:
         raise ConfigError(f"tracking.uri must have its password, which no file keeps, got {uri}; give --tracking-uri")
     if not uri.startswith("sqlite"):
-        return Target(uri, name)
+        return Target(uri, name, experiment_id=by_id)
     # SQLAlchemy takes the path as it is, a file URI wants it quoted.
     database = study.project.absolute() / uri.removeprefix("sqlite:///")
-    return Target(f"sqlite:///{database}", name, (database.parent / "mlruns").as_uri(), database)
+    return Target(f"sqlite:///{database}", name, (database.parent / "mlruns").as_uri(), database, by_id)
 
 
 def import_lean(*uris: str | None) -> None:
@@ -122,6 +125,7 @@ class Stored:
     tags: dict[str, str]
     params: int
     metrics: frozenset[str] = frozenset()
+    objective: float | None = None
 
     def relayed(self) -> dict[int, int]:
         """Events in the store, by attempt; none where the end is tagged but the status, set last, is not."""
@@ -178,6 +182,8 @@ class Store:
         from mlflow.exceptions import MlflowException
 
         name = self.target.experiment
+        if self.target.experiment_id is not None:
+            return self._experiment_of_id(self.target.experiment_id)
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             try:
@@ -192,6 +198,19 @@ class Store:
                 "choose another or run `mlflow experiments restore`"
             )
         return experiment
+
+    def _experiment_of_id(self, asked: str) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self.client.get_experiment(asked)
+        except MlflowException as error:
+            if not is_refusal(error):
+                raise
+            raise ConfigError(
+                f"MLFLOW_EXPERIMENT_ID must be an experiment of {masked(self.target.uri)}, got {asked!r}; unset it, or "
+                "name one by MLFLOW_EXPERIMENT_NAME"
+            ) from error
 
     def page(self, link: str) -> str:
         """The whole address of a page, on the server or where ``mlflow ui`` would serve the database."""
@@ -265,6 +284,10 @@ class Store:
             stored.status, stored.end_ms = run.status, run.end_ms
         return stored
 
+    def delete(self, stored: Stored) -> None:
+        """Move a run to the store's bin."""
+        self.client.delete_run(stored.run_id)
+
     def _upload(self, run: Run, stored: Stored, folder: Path) -> None:
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
@@ -310,8 +333,10 @@ def _start_over() -> None:
 
 def _stored(run: Any) -> Stored:
     info, data = run.info, run.data
-    tags, measured = dict(data.tags), frozenset(data.metrics)
-    return Stored(info.run_id, info.artifact_uri, info.status, info.end_time, tags, len(data.params), measured)
+    return Stored(
+        info.run_id, info.artifact_uri, info.status, info.end_time, dict(data.tags), len(data.params),
+        frozenset(data.metrics), data.metrics.get("objective"),
+    )  # fmt: skip
 
 
 def _chunks(items: list[Any], size: int) -> list[list[Any]]:

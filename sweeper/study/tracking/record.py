@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
-from sweeper.folder import FAIL, SETTLED, End, Tail, as_end, attempts, events_path, log_tail, read_end
+from sweeper.folder import COMPLETE, FAIL, SETTLED, End, Tail, as_end, attempts, events_path, log_tail, read_end
 from sweeper.study.study_folder import (
     COPY,
     END,
@@ -114,6 +114,12 @@ class Trial:
         """Whether it has ended for good, as far as the ledger tells."""
         begun = self.attempts()
         return bool(begun) and begun[-1][0] >= self.attempt and _state(begun[-1][1]) in SETTLED
+
+    def outcome(self) -> tuple[float | None, int]:
+        """Its objective, where it is the only one, and when it ended, in ms; of a settled trial."""
+        end = self.attempts()[-1][1].end
+        assert end is not None
+        return (end.values[0] if end.state == COMPLETE and end.values else None), round(end.time * 1000)
 
     @property
     def last_time(self) -> float:

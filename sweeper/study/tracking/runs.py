@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -27,8 +27,8 @@ STATUS = {
     RUNNING: "RUNNING",
 }
 
-STUDY, TRIAL, STATE, REASON, FOLDER, ATTEMPT, RELAYED = (
-    f"sweeper.{name}" for name in ("study", "trial", "state", "reason", "folder", "attempt", "relayed")
+STUDY, TRIAL, STATE, REASON, FOLDER, ATTEMPT, RELAYED, BEST = (
+    f"sweeper.{name}" for name in ("study", "trial", "state", "reason", "folder", "attempt", "relayed", "best_trial")
 )
 PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"  # the description on a run's page, in Markdown
@@ -100,18 +100,9 @@ def trial_run(study: Study, trial: Trial, parent: str | None, *, live: bool) -> 
 
 
 def study_run(
-    study: Study,
-    ended: Mapping[str, Any] | None,
-    last_time: float,
-    results: Mapping[str, Any] | None = None,
-    *,
-    best_ms: int | None = None,
-    live: bool,
+    study: Study, ended: Mapping[str, Any] | None, last_time: float, best: Sequence[Metric] = (), *, live: bool
 ) -> Run:
-    """The parent run; ``ended`` is the orchestrator's word on the end, where it had time to say one.
-
-    ``best_ms`` is when the best trial ended.
-    """
+    """The parent run; ``ended`` is the orchestrator's word on the end, where it had time to say one."""
     end: End | None = None
     if not live:
         end = as_end(ended) if ended else End(INTERRUPTED, None, SILENT_END, last_time)  # None: its jobs go on
@@ -123,19 +114,23 @@ def study_run(
         tags={
             **_origin(study, None),
             **_state(end, study.folder),
+            **_present({BEST: best[-1].step if best else None}),
         },
-        metrics=_best(results, best_ms) if results and end and end.state in (COMPLETE, FAIL) else [],
+        metrics=list(best),
     )
 
 
-def _best(results: Mapping[str, Any], best_ms: int | None) -> list[Metric]:
-    """The best value, to compare studies by, at the number of trials that it took.
+def best_so_far(ended: Iterable[tuple[int, float | None, int]], *, minimize: bool) -> list[Metric]:
+    """The best objective at each trial that improved it, to compare studies by.
 
-    Its time is the best trial's, not the end's: a study that is asked to go on and has nothing to do ends again.
+    ``ended`` are the number, the value (None without one) and the time in ms of the trials up to the first that has
+    not ended: so what is in the store stays right however the study goes on.
     """
-    value = results.get("best_value")
-    ended = sum((results.get("counts") or {}).values())
-    return [] if value is None or best_ms is None else [Metric("best_objective", float(value), best_ms, ended)]
+    curve: list[Metric] = []
+    for number, value, time_ms in ended:
+        if value is not None and (not curve or (value < curve[-1].value if minimize else value > curve[-1].value)):
+            curve.append(Metric("best_objective", value, time_ms, number))
+    return curve
 
 
 def trial_name(study: Study, trial: Trial, config: Mapping[str, Any]) -> str:

@@ -142,8 +142,8 @@ def _with_mlflow() -> Iterator[None]:
 def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
     """What a person sees of a store: rows by run name, without the ids and places that differ by design."""
     with sqlite3.connect(database) as db:
-        names = dict(db.execute("SELECT run_uuid, name FROM runs"))
-        runs = "SELECT name, status, start_time, end_time, lifecycle_stage FROM runs"
+        names = dict(db.execute("SELECT run_uuid, name FROM runs WHERE lifecycle_stage = 'active'"))
+        runs = "SELECT name, status, start_time, end_time FROM runs WHERE lifecycle_stage = 'active'"
         found = {"runs": sorted(db.execute(runs))}
         for table, columns in [
             ("tags", "key, value"),
@@ -152,7 +152,7 @@ def contents(database: Path) -> dict[str, list[tuple[Any, ...]]]:
             ("latest_metrics", "key, value, step, timestamp, is_nan"),
         ]:
             rows = db.execute(f"SELECT run_uuid, {columns} FROM {table}")
-            found[table] = sorted((names[run], *(names.get(v, v) for v in rest)) for run, *rest in rows)
+            found[table] = sorted((names[run], *(names.get(v, v) for v in rest)) for run, *rest in rows if run in names)
     return found
 
 

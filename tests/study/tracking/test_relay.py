@@ -99,17 +99,38 @@ def test_states_and_the_death_of_the_orchestrator(project: Any) -> None:
     assert project.contents() == project.from_scratch()
 
 
-def test_a_study_that_ends_again_with_nothing_new_has_its_best_once(project: Any) -> None:
+def test_a_study_that_goes_on_has_the_best_so_far_as_if_brought_at_once(project: Any) -> None:
+    """It is interrupted with a trial under way, ends, ends again with nothing new, and is extended."""
     project.trial(0, "COMPLETE", [0.5])
-    best = {"number": 0, "value": 0.5, "metrics": {}, "params": {}}
-    results = {"counts": {"COMPLETE": 1}, "best_value": 0.5, "best_trials": [best], "resume": "again"}
-    (project.path / "optimization_results.yaml").write_text(json.dumps(results))
+    waited_for = project.run(1)
+    project.trial(2, "COMPLETE", [0.4])
     for state in ("INTERRUPTED", "COMPLETE", "COMPLETE"):
         project.study.end(state, None)
         project.sync()
-    found = [row for row in project.contents()["metrics"] if row[1] == "best_objective"]
-    ended_ms = next(end for name, _, _, end, _ in project.contents()["runs"] if name.startswith("0000"))
-    assert found == [("first", "best_objective", 0.5, 1, ended_ms, 0)]
+        if not waited_for.ended:
+            waited_for.end("COMPLETE", [0.3])
+    project.trial(3, "COMPLETE", [0.2])
+    project.trial(4, "COMPLETE", [0.2])
+    project.sync()
+    found = [row[2:4] for row in project.contents()["metrics"] if row[1] == "best_objective"]
+    assert sorted(found) == [(0.2, 3), (0.3, 1), (0.5, 0)]
+    assert project.contents() == project.from_scratch()
+
+
+def test_a_run_made_twice_because_an_answer_was_lost_is_one(project: Any) -> None:
+    project.trial(0, "COMPLETE", [0.5])
+    project.study.end("COMPLETE", None)
+    project.sync()
+    with sqlite3.connect(project.database) as db:
+        (first,) = db.execute("SELECT run_uuid FROM runs WHERE name LIKE '0000 %'").fetchone()
+        for table in ("runs", "tags"):
+            found = db.execute(f"SELECT * FROM {table} WHERE run_uuid = ?", [first])
+            for row in found.fetchall():
+                again = ["f" * 32 if value == first else value for value in row]
+                db.execute(f"INSERT INTO {table} VALUES ({','.join('?' * len(row))})", again)
+        db.execute("UPDATE runs SET status = 'RUNNING', end_time = NULL WHERE run_uuid = ?", ["f" * 32])
+    project.sync()
+    assert project.contents() == project.from_scratch()
 
 
 def test_steps_repeated_from_a_checkpoint_are_in_the_store_once(project: Any) -> None:
