@@ -133,8 +133,11 @@ def read_line(line: bytes) -> dict[str, Any] | None:
 
 def disk_full(error: BaseException | None, folder: Path) -> bool:
     """Whether an error is the disk's, which passes: another attempt may help. Not all who meet it say so by number."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return True
+    while error is not None:
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or (isinstance(error, Exception) and "No space left on device" in str(error)):  # safetensors' words
+            return True
+        error = error.__cause__ or error.__context__  # torch raises another error on its way out
     try:
         return not os.statvfs(folder).f_bavail
     except OSError:

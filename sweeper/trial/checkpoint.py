@@ -72,10 +72,13 @@ class Checkpoint:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
-            torch.save({"config": self.config, "state": dict(state)}, beside)
+            with open(beside, "wb") as file:  # torch's own writer hides that the disk is full
+                torch.save({"config": self.config, "state": dict(state)}, file)
             os.replace(beside, self.path)
             while self._earlier:
-                self._earlier.pop().unlink(missing_ok=True)
+                earlier = self._earlier.pop()
+                for path in (earlier, *earlier.parent.glob(f".{earlier.name}.*")):  # beside: killed while it wrote
+                    path.unlink(missing_ok=True)
         finally:
             beside.unlink(missing_ok=True)
         self._written = time.monotonic()

@@ -172,7 +172,7 @@ class Recorded:
                 raise DiskFull(reason) from error
             if not attempt.ended and not (state == FAIL and _another_failed(attempt, reason)):
                 attempt.end(state, None, reason)
-            if not isinstance(error, (Pruned, KeyboardInterrupt)):
+            if state != PRUNED and not isinstance(error, KeyboardInterrupt):
                 _leave_traceback(attempt)
             if isinstance(error, SystemExit):
                 raise TrialExit(reason) from error
@@ -219,7 +219,7 @@ def _leave_traceback(attempt: Attempt) -> None:
 
 def describe(error: BaseException) -> tuple[str, str]:
     """The state and the one-line reason that an exception means for its trial."""
-    if isinstance(error, Pruned):
+    if isinstance(error, Pruned) or _of_optuna(error):
         return PRUNED, str(error)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED, str(error) or "interrupted"
@@ -232,6 +232,12 @@ def describe(error: BaseException) -> tuple[str, str]:
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in message:
         return FAIL, f"out of memory: {name}: {message}" if message else f"out of memory: {name}"
     return FAIL, f"{name}: {message}" if message else f"{name}{_place(error)}"
+
+
+def _of_optuna(error: BaseException) -> bool:
+    """Whether it is Optuna's own word for pruned, of an app that asks a study by itself; not imported here."""
+    kinds = ((kind.__module__, kind.__name__) for kind in type(error).__mro__)
+    return ("optuna.exceptions", "TrialPruned") in kinds
 
 
 def _place(error: BaseException) -> str:

@@ -1,4 +1,5 @@
 import logging
+import os
 
 import pytest
 import torch
@@ -6,7 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeper.errors import ConfigError
+from sweeper.folder import disk_full
 from sweeper.trial.checkpoint import Checkpoint
+from tests.conftest import small_disk
 from tests.study.test_damage import DAMAGE
 
 CPU = torch.device("cpu")
@@ -44,6 +47,19 @@ def test_a_torn_one_is_set_aside_and_said(tmp_path, caplog, kept):
             assert checkpoint.load(CPU) is None
         assert (tmp_path / f"checkpoint.pt.torn.{number}").read_bytes() == torn
         assert "is torn" in caplog.text
+
+
+def test_what_a_killed_attempt_was_writing_goes_with_its_checkpoint(tmp_path):
+    (tmp_path / ".checkpoint.pt.123").write_bytes(b"half")
+    Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=1).save({}, now=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.1.pt"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_is_said_as_one(tmp_path):
+    with small_disk(tmp_path / "disk", 64) as disk, pytest.raises((OSError, RuntimeError)) as raised:
+        Checkpoint(disk, every_s=30, config=CONFIG).save({"weights": torch.zeros(100_000)}, now=True)
+    assert disk_full(raised.value, tmp_path)
 
 
 def test_another_config_is_refused_by_key(tmp_path):
