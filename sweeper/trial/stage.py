@@ -9,7 +9,9 @@ from __future__ import annotations
 import io
 
 from omegaconf import DictConfig
+from omegaconf.errors import InterpolationResolutionError
 
+from sweeper.errors import ConfigError
 from sweeper.space_node import without_space
 from sweeper.trial.build import target
 from sweeper.trial.data import load
@@ -18,7 +20,11 @@ from sweeper.trial.data import load
 def run(cfg: DictConfig) -> float:
     """Run the stage that ``cfg.stage`` names and return its objective."""
     cfg = without_space(cfg)
-    value: float = target(cfg.stage, "stage")(cfg)
+    try:
+        value: float = target(cfg.stage, "stage")(cfg)
+    except InterpolationResolutionError as error:
+        said = str(error).splitlines()[0]
+        raise ConfigError(f"{error.full_key} must lead to a value, got: {said}; correct the name, or give it") from None
     return value
 
 

@@ -174,11 +174,51 @@ FOLDERS = [
     ([M, "hydra.sweep.subdir=../../out"], ["hydra.sweep.subdir", "inside", "../../out"]),
     ([M, "hydra.sweep.subdir=/abs"], ["hydra.sweep.subdir", "inside", "/abs"]),
 ]
-TRAIN = [*SPACE, *SWEEPER, *LAUNCHER, *CONFIG, *DATA, *STORES, *FOLDERS]
+HYDRA = [  # what Hydra 1.3 answers with a traceback of its own, and what it says by itself
+    ([M, "model=5"], ["model=5", "must be a string or a list", "name one of its options"]),
+    (["model=null"], ["model=null", "must be a string or a list", "name one of its options"]),
+    ([M, "--cfg", "job"], ["--multirun", "--cfg"]),
+    (["--resolve"], ["--resolve", "--cfg"]),
+    (["--info", "config", "--config-name", "confg"], ["confg"]),
+    (["--cfg", "job", "--resolve", "optimizer.lr=${nope}"], ["optimizer.lr", "'nope'", "correct the name"]),
+    (["optimizer.lr=${nope}"], ["optimizer.lr must lead to a value", "'nope'", "correct the name"]),
+    ([M, "optimizer.lr=${nope}"], ["optimizer.lr must lead to a key", "nope", "correct it"]),
+    ([M, "model.width=8,${modl.depth}"], ["model.width", "modl.depth", "did you mean 'model.depth'"]),
+    ([M, "hydra.sweeper.n_trials=${nope}"], ["hydra.sweeper.n_trials", "'nope'", "correct the name"]),
+    ([M, "hydra.sweeper.params={optimizer.lr: '${hydra:job.num}'}"], ["params.optimizer.lr", "with a dot"]),
+    ([M, "hydra.launcher._target_=nowhere.X"], ["nowhere.X", "hydra_plugins"]),
+    ([M, "hydra.sweeper._target_=nowhere.X"], ["nowhere.X", "hydra_plugins"]),
+    ([M, "+hydra.callbacks.a._target_=nowhere.X"], ["hydra.callbacks.a", "nowhere.X"]),
+    ([M, "hydra.verbose=5"], ["verbose", "bool, str"]),
+    ([M, "hydra.searchpath=5"], ["hydra.searchpath", "list", "5"]),
+    ([M, "+optimizer.lr=1,2"], ["+optimizer.lr", "new key", "write optimizer.lr="]),
+    ([M, "optimizer.my-lr=1,2"], ["optimizer.my-lr", "did you mean 'optimizer.lr'"]),
+    ([M, "model@nope=mlp"], ["model@nope", "+model@nope=mlp"]),
+    ([M, "model@a:b=mlp"], ["model@a:b=mlp"]),
+    ([M, "~optimizer.nope"], ["optimizer.nope", "does not exist"]),
+    ([M, "--config-path", "nowhere"], ["nowhere"]),
+    ([M, "--config-dir", "nowhere"], ["nowhere", "not found"]),
+    (["hydra.run.dir=/proc/nope"], ["hydra.run.dir", "/proc/nope"]),
+    (["hydra.job_logging.handlers.file.class=nope.X"], ["handler 'file'"]),
+]
+TRAIN = [*SPACE, *SWEEPER, *LAUNCHER, *CONFIG, *DATA, *STORES, *FOLDERS, *HYDRA]
+CONFIGS = [  # a config file of an app's own, and what the line says
+    ("m/a.yaml", "a: [1,", ["m/a.yaml", "line 1", "flow node"]),
+    ("bad.yaml", "x:\n\ty: 1", ["bad.yaml", "line 2", "'\\t'"]),
+    ("bad.yaml", "x: 1\nx: 2", ["bad.yaml", "line 2", "duplicate key x"]),
+    ("bad.yaml", "x: a: b", ["bad.yaml", "line 1", "mapping values"]),
+    ("bad.yaml", "x: \xff", ["bad.yaml", "utf-8"]),
+    ("bad.yaml", "x: ${a", ["${a", "full_key: x"]),
+    ("bad.yaml", "defaults: {a: b}", ["'bad'", "defaults must be a list", "mapping"]),
+    ("bad.yaml", "defaults: [{m: 5}]", ["defaults", "int", "string or list"]),
+    ("bad.yaml", "defaults: [{m: nope}]", ["m/nope"]),
+    ("bad.yaml", "defaults: [{m: a, n: b}]", ["bad", "Too many keys", "'n': 'b'"]),
+]
 ENVIRONMENT = [  # what is not one line to stop at is one line to go on with
     ({"MLFLOW_TRACKING_URI": "./mlruns"}, ["tracking.uri", "./mlruns", "sqlite:///mlflow.db"]),
     ({"MLFLOW_TRACKING_URI": "foo://x"}, ["tracking.uri", "foo://x", "http://"]),
     ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}, ["nothing is lost", "python -m sweeper sync"]),
+    ({"MLFLOW_EXPERIMENT_ID": "99"}, ["MLFLOW_EXPERIMENT_ID", "'99'", "MLFLOW_EXPERIMENT_NAME"]),
 ]
 KEPT = {  # what lies in multirun/f when `study_name=f` is asked for, and what the line says
     "a file": (None, ["multirun/f", "a file is in its place"]),
@@ -241,9 +281,18 @@ def test_the_environment(quick, environment, says):
     assert all(word in done.err for word in says), done
 
 
-@pytest.mark.parametrize("name", ["HOME", "TMPDIR"])
-def test_folders_that_are_not_there_are_not_needed(quick, name):
-    done = quick("toy.py", *SWEEP, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1", **{name: "/nowhere"})
+@pytest.mark.parametrize(("name", "text", "says"), CONFIGS, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_config_file_is_named(quick, tmp_path, name, text, says):
+    (tmp_path / "conf" / name).parent.mkdir(parents=True)
+    (tmp_path / "conf" / name).write_text(text, encoding="latin-1")
+    asked = "--config-name=bad" if name == "bad.yaml" else "+m=a,b"
+    one_line(quick("toy.py", "--config-dir=conf", *SWEEP, asked), says)
+    assert not (tmp_path / "s").exists(), "a study was made"
+
+
+@pytest.mark.parametrize(("name", "folder"), [("HOME", "/nowhere"), ("TMPDIR", "/nowhere"), ("TMPDIR", "/sys")])
+def test_folders_that_are_not_there_are_not_needed(quick, name, folder):
+    done = quick("toy.py", *SWEEP, "hydra.sweep.dir=s", "hydra.sweeper.n_trials=1", **{name: folder})
     assert done.code == 0, done
 
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
 from optuna.distributions import check_distribution_compatibility
 
 from sweeper.errors import ConfigError, nearest
@@ -144,6 +145,10 @@ class SearchSpace:
         self.examples = [[*self.fixed, *(table[k].override(v) for k, v in point.items())] for point, table in tables]
         self._ambiguous = _incompatible([table for _, table in tables])
         self._try_values(tables)
+        for overrides in self.examples:
+            cfg = self.composer.compose(overrides)
+            for text in self.fixed:
+                _check_leads(cfg, self.composer.parse(text))
         for point, table in tables:
             for p in table.values():
                 label = "" if p.key in self.swept else self._label(p.key, point)
@@ -171,9 +176,10 @@ class SearchSpace:
                 tried.add((p.key, p.written))
                 for value in p.extremes:
                     try:
-                        self.composer.compose(self.overrides({**whole, p.key: value}))
+                        cfg = self.composer.compose(self.overrides({**whole, p.key: value}))
                     except (HydraException, OmegaConfBaseException) as error:
                         raise _refused(error, table, p, value) from error
+                    _check_leads(cfg, self.composer.parse(p.override(value)))
 
     def _declared_keys(self, tables: list[tuple[Point, dict[str, Parameter]]]) -> set[str]:
         keys: set[str] = set()
@@ -261,11 +267,32 @@ def _check_options(p: Parameter, composer: Composer) -> None:
             )
 
 
+def _check_leads(cfg: DictConfig, override: Override) -> None:
+    """ConfigError for a value that a person gave and that is an interpolation of a key that is not there."""
+    key = override.key_or_group
+    if "$" not in str(override.input_line) or not has_key(cfg, key):
+        return
+    try:
+        OmegaConf.select(cfg, key)
+    except InterpolationKeyError as error:
+        missing = str(error).split("'")[1]
+        raise ConfigError(
+            f"{key} must lead to a key of the config, got an interpolation of {missing}, which is not there"
+            f"{nearest(missing, all_keys(_app_part(cfg)))}; correct it, or give the value"
+        ) from None
+    except InterpolationResolutionError:  # by a resolver that a job may know, by then
+        return
+
+
 def _refused(error: Exception, table: Mapping[str, Parameter], p: Parameter, value: Value) -> ConfigError:
     named, _, text = str(error).splitlines()[0].rpartition(" override ")[2].partition("=")
     if named.lstrip("+") in table:  # the one that Hydra could not set, maybe another one's first value
         p, value = table[named.lstrip("+")], text
     reason = str(error.__cause__ or error).splitlines()[0]
+    if p.key.startswith("+") and "already" in reason:
+        return ConfigError(
+            f"{p.key} ({p.source}) must be a new key, got one that is there; write {p.key.lstrip('+')}=…"
+        )
     return ConfigError(
         f"{p.key} ({p.source}) must have values that the config takes, got {value} of {p.written}: {reason}; "
         "leave it out, or cast: int(…), float(…), str(…)"

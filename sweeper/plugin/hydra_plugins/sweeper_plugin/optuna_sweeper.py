@@ -37,14 +37,18 @@ class OptunaSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from sweeper.study.start import start
 
-        return start(
-            settings=self.settings,
-            config=self.config,
-            context=self.hydra_context,
-            task=self.task,
-            launcher=self.launcher,
-            arguments=arguments,
-        )
+        try:
+            return start(
+                settings=self.settings,
+                config=self.config,
+                context=self.hydra_context,
+                task=self.task,
+                launcher=self.launcher,
+                arguments=arguments,
+            )
+        except KeyboardInterrupt:  # before its trials or after them
+            print("sweeper: interrupted", file=sys.stderr)
+            raise SystemExit(130) from None
 
 
 class _AtPeersPath(OptunaSweeper):
