@@ -16,16 +16,17 @@ COLLECT, RETRY = "collect", "retry"
 
 # an environment variable rather than a key: a config written before it existed need not know it
 _ORDER, _ARGV = "SWEEPER_ORDER", "SWEEPER_ARGV"
+_told = {name: os.environ.pop(name, None) for name in (_ORDER, _ARGV)}  # a sweep within a trial is told nothing
 
 
 def order() -> str | None:
     """The order that this process was started with."""
-    return os.environ.get(_ORDER)
+    return _told[_ORDER]
 
 
 def argv() -> list[str]:
     """The command line that the person gave, for this process or for the one that it does again."""
-    given = os.environ.get(_ARGV)
+    given = _told[_ARGV]
     return list(json.loads(given)) if given else [sys.executable, *sys.orig_argv[1:]]
 
 

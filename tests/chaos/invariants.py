@@ -121,5 +121,10 @@ def no_traceback(storm: Storm) -> Iterator[str]:
     lines = storm.output.read_text(errors="replace").splitlines()
     for n, line in enumerate(lines):
         if line.startswith("Traceback"):
-            yield "a traceback: " + " | ".join(lines[n : n + 40])
-            return
+            after = (m for m, later in enumerate(lines[n + 1 :], start=n + 1) if not later.startswith(" "))
+            shown = lines[n : next(after, len(lines)) + 1]
+            if shown[-1] != "KeyboardInterrupt" or any(
+                "hydra/main.py" in part for part in shown
+            ):  # before: Python's own
+                yield "a traceback: " + " | ".join(shown)
+                return

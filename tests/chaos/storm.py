@@ -85,7 +85,8 @@ class Storm:
 
     def environment(self, **extra: str) -> dict[str, str]:
         there = self.cluster.env if self.cluster is not None else {}
-        return environment(TMPDIR=str(self.temporary), **there, **extra)
+        kept = {"TMPDIR": str(self.temporary), "TORCHINDUCTOR_CACHE_DIR": str(self.base / "torch")}
+        return environment(**kept, **there, **extra)
 
     def command(self, launcher: tuple[str, ...] | None = None) -> list[str]:
         launcher = launcher or (LOCAL if self.cluster is None else SLURM)

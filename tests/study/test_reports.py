@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+import optuna
 import pytest
 
 from tests.study.test_bad_input import one_line
@@ -26,6 +27,7 @@ class Report(NamedTuple):
     says: tuple[str, ...] = ()  # nothing: the sweep succeeds
     before: str = ""  # lines above the task function
     files: Mapping[str, str] = MappingProxyType({})  # others below conf
+    states: tuple[str, str] = ("COMPLETE", "COMPLETE")
 
 
 STRUCTURED = """
@@ -76,6 +78,60 @@ SUBDIR = "hydra: {sweep: {subdir: '${hydra:job.override_dirname}'}}"
 CWD = "hydra: {sweep: {dir: '${hydra:runtime.cwd}/s'}}"
 JOBLIB = "# @package _global_\ndefaults: [{override /hydra/launcher: joblib}]\n"
 TYPED = "--config-name=typed hydra/sweeper=optuna "
+MINE = """
+import optuna
+from hydra.experimental.callback import Callback
+
+def where(sweeper):
+    return {"study_name": sweeper.study_name, "storage": sweeper.storage}
+
+class Create(Callback):
+    def on_multirun_start(self, config, **_):
+        study = optuna.create_study(**where(config.hydra.sweeper), pruner=optuna.pruners.NopPruner())
+        study.enqueue_trial({"x": 0.25})
+"""
+LOAD = """
+    study, number = optuna.load_study(**where(HydraConfig.get().sweeper)), HydraConfig.get().job.num
+    trial = optuna.Trial(study, study.trials[number]._trial_id)
+    trial.set_user_attr("model", f"m{number}")
+    assert cfg.x == trial.params["x"] and (number or cfg.x == 0.25)
+    trial.report(cfg.x, 0)
+    if number:
+        assert study.trials[0].user_attrs["model"] == "m0"
+        raise optuna.TrialPruned
+"""
+STORED = """
+hydra:
+  callbacks: {create: {_target_: __main__.Create}}
+  sweeper: {storage: 'sqlite:///s.db', study_name: mine}
+"""
+RESOLVER = "from omegaconf import OmegaConf\nOmegaConf.register_new_resolver('mine', lambda: 'foo', replace=True)"
+AGAIN = "from omegaconf import OmegaConf; OmegaConf.register_new_resolver('once', lambda: 1); assert cfg.o == 1"
+NAMED = "hydra: {sweep: {subdir: '${hydra.job.override_dirname}'}}"
+BUT_PATH = NAMED.replace("}}}", "}}, job: {config: {override_dirname: {exclude_keys: [+path]}}}}").replace(
+    "override_dirname}'", "num}-${hydra.job.override_dirname}'"
+)
+LIMITS = """
+hydra:
+  sweeper:
+    params:
+      +lims: "{low: 0.5, high: 1.1}, {low: 0.7, high: 1.15}"
+"""
+EXPERIMENT = """# @package _global_
+hydra:
+  sweeper:
+    params:
+      +compile.lr: 1e-2,1e-3
+      train/loss: bce,dice
+"""
+LOSSES = {"train/loss/bce.yaml": "name: bce", "train/loss/dice.yaml": "name: dice"}
+PARALLEL = """
+    from joblib import Parallel, delayed
+    from multiprocessing import get_context
+    assert Parallel(n_jobs=2)(delayed(abs)(-i) for i in range(3)) == [0, 1, 2]
+    with get_context("spawn").Pool(1) as pool:
+        assert pool.map(abs, [-1, 2]) == [1, 2]
+"""
 REPORTS = {
     "hydra#2020, structured configs": Report(
         *("assert 1 <= cfg.x <= 2", "", "--config-name=structured hydra/launcher=mine"), before=STRUCTURED
@@ -108,6 +164,61 @@ REPORTS = {
     "int": Report(
         *("", "", TYPED + "size=interval(1,2.5)"), says=("size (command line)", "got 1.0 of", "int(…)"), before=ENUM
     ),
+    "hydra#1954, #2293, a study of one's own": Report(
+        *(LOAD, STORED, "x=interval(0,1) hydra.sweeper.n_jobs=1"), before=MINE, states=("COMPLETE", "PRUNED")
+    ),
+    "hydra#861, a resolver": Report(
+        "assert cfg.y == 'foo'", "y: '${mine:}'", "hydra/launcher=submitit_local x=1,2", before=RESOLVER
+    ),
+    "sesemi#16, a resolver registered by each job": Report(AGAIN, "o: '${once:}'", "hydra/launcher=local x=1,2"),
+    "hydra#1376, #1766, a sweep in an experiment": Report(
+        "assert cfg.compile.lr in (0.01, 0.001) and cfg.train.loss.name in ('bce', 'dice')",
+        "defaults: [{train/loss: bce}]",
+        "+experiment=e",
+        files={"experiment/e.yaml": EXPERIMENT, **LOSSES},
+    ),
+    "hydra#1832, lists and dicts in override_dirname": Report(
+        "assert cfg.layers in ([1, 2], [3]) and cfg.d.a == 1", NAMED, "+layers=[1,2],[3] +d={a:1} +text='k=v,w'"
+    ),
+    "hydra#1832, paths in override_dirname": Report("", NAMED, "+path=/data/a,/data/b"),
+    "PaddleScience#577, without the paths": Report("", BUT_PATH, "+path=/data/a,/data/b x=1,2"),
+    "hydra#1258, dicts": Report("assert cfg.lims.high == (1.1 if cfg.lims.low == 0.5 else 1.15)", LIMITS, ""),
+    "hydra#3106, dicts on the command line": Report(
+        "assert cfg.a.x in (1, 2) and cfg.b.y in (10, 20)", "", "+a={x:1},{x:2} +b={y:10},{y:20}"
+    ),
+    "hydra#2888, a key of the searched options alone": Report(
+        *("", "defaults: [{db: none}]", "db=a,b db.port=8081"),
+        says=("db.port", "+db.port=8081"),
+        files={"db/none.yaml": "{}", "db/a.yaml": "port: 1", "db/b.yaml": "port: 2"},
+    ),
+    "hydra#2888, its workaround": Report(
+        *("assert cfg.db.port == 8081", "defaults: [{db: none}]", "db=a,b ++db.port=8081"),
+        files={"db/none.yaml": "{}", "db/a.yaml": "port: 1", "db/b.yaml": "port: 2"},
+    ),
+    "hydra#3047, a space an option": Report(
+        *("assert cfg.test.lam in cfg.test.of", "defaults: [{test: a}]", "test=glob(*)"),
+        files={
+            "test/a.yaml": "{lam: 0, of: [0, 100], space: {lam: 'choice(0, 100)'}}",
+            "test/b.yaml": "{lam: 0, of: [0, 1], space: {lam: 'choice(0, 1)'}}",
+        },
+    ),
+    "hydra#964, #1320, pools within a job": Report(PARALLEL, "", "hydra/launcher=local x=1,2"),
+    "hydra#2284, each failure": Report(
+        "raise Exception('ex')", "", "hydra/launcher=local x=1,2", states=("FAIL", "FAIL")
+    ),
+    "lightning-hydra-template#225, grid": Report(
+        "", "hydra: {sweeper: {sampler: {_target_: optuna.samplers.GridSampler, seed: 1}}}", "x=1,2"
+    ),
+    "hydra#1615, another sweeper's keys": Report(
+        *("", "", "hydra/sweeper=basic +search=ours x=1,2"),
+        says=("hydra.sweeper.n_startup", "BasicSweeperConf"),
+        files={"search/ours.yaml": "# @package _global_\nhydra: {sweeper: {n_startup: 3}}"},
+    ),
+    "hydra#2555, ordered": Report("assert cfg.x in (1, 2)", "", "x=tag(ordered,choice(1,2))"),
+    "hydra#1052, a group or none": Report(
+        *("assert cfg.get('db') is None or cfg.db.lr == 1", "", "+db=a,b"),
+        files={"db/a.yaml": "lr: 1", "db/b.yaml": "# @package _global_\nx: 2.0"},
+    ),
 }
 APP = """
 import hydra
@@ -127,16 +238,22 @@ if __name__ == "__main__":
 def test_an_app_out_of_a_report(quick, tmp_path: Path, name: str) -> None:
     report = REPORTS[name]
     files = {"config.yaml": f"defaults: [_self_, {{override hydra/sweeper: optuna}}]\nx: 1.0\n{report.config}\n"}
+    if report.config.startswith("defaults: ["):
+        mine, _, rest = report.config.removeprefix("defaults: [").partition("]")
+        files["config.yaml"] = f"defaults: [{mine}, _self_, {{override hydra/sweeper: optuna}}]\nx: 1.0\n{rest}\n"
     for path, text in {**files, **report.files}.items():
         (tmp_path / "conf" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "conf" / path).write_text(text)
     app = tmp_path / "app.py"
     app.write_text(APP.format(before=report.before, task=report.task or "pass"))
     given = ["hydra.sweep.dir=s"] if "sweep: {dir" not in report.config else []
-    done = quick(app, "-m", *report.command.split(), *given, "hydra.sweeper.tracking=null", "hydra.sweeper.n_trials=2")
+    ours = ["hydra.sweeper.tracking=null", "hydra.sweeper.n_trials=2"] if "sweeper=basic" not in report.command else []
+    done = quick(app, "-m", *report.command.split(), *given, *ours)
     if report.says:
         one_line(done, report.says)
         assert not (tmp_path / "s").exists(), "a study was made"
         return
-    assert done.code == 0, done
-    assert [t.state.name for t in study(tmp_path / "s").trials] == ["COMPLETE"] * 2
+    assert done.code == ("FAIL" in report.states) and "Traceback" not in done.both, done
+    stored = f"sqlite:///{tmp_path}/s.db"
+    found = optuna.load_study(study_name="mine", storage=stored) if report.before == MINE else study(tmp_path / "s")
+    assert tuple(t.state.name for t in found.trials) == report.states

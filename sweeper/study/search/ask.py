@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ class Asker:
         self._planned = study.sampler if isinstance(study.sampler, PlannedSampler) else None
         self._shared = settings.storage is not None
         trials = study.get_trials(deepcopy=False)
-        self._count = len(trials)
+        self._count = _asked_for(trials)
         self.repeats = {t.number: int(t.user_attrs[RETRIES]) for t in trials if RETRIES in t.user_attrs}
         self._extend = method(settings.custom_search_space)
         self._seed = _seed(space)
@@ -57,7 +57,7 @@ class Asker:
     def count(self) -> int:
         """How many trials the study has drawn, whatever their state; repeats of failed ones are not drawn."""
         if self._shared:
-            self._count = len(self.study.get_trials(deepcopy=False))
+            self._count = _asked_for(self.study.get_trials(deepcopy=False))
         return self._count - len(self.repeats)
 
     def _point(self, number: int) -> Point | None:
@@ -124,7 +124,8 @@ class Asker:
                     return
                 self._add(point)
             else:
-                if line is not None:
+                waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))  # by one that died here
+                if line is not None and not waiting:
                     self.study.enqueue_trial(self._named(line.params))
                 self._by_asking()
 
@@ -260,6 +261,11 @@ def method(path: str | None) -> Any:
             f"hydra.sweeper.custom_search_space must be the dotted path of a function (cfg, trial), got {path!r}: "
             f"{' '.join(str(error).split())[:200]}"
         ) from error
+
+
+def _asked_for(trials: Sequence[FrozenTrial]) -> int:
+    """All but those that somebody has enqueued: asking hands these out first."""
+    return sum(trial.state != TrialState.WAITING for trial in trials)
 
 
 def _seed(space: SearchSpace) -> int | None:
