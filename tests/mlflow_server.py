@@ -36,6 +36,8 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        if self.process is not None:
+            return
         command = ["mlflow", "server", "--port", str(self.port), "--workers", "1"]
         stores = ["--backend-store-uri", f"sqlite:///{self.database}", "--artifacts-destination"]
         alone = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # without it, ten processes
