@@ -92,7 +92,7 @@ def _describe(found: ImageFile, image: Image.Image, path: Path) -> None:
 def _pixels(found: ImageFile, image: Image.Image, size: int, channels: int) -> Array:
     image = ImageOps.exif_transpose(image)
     if image.mode in DEEP:
-        values = np.asarray(image, np.float64)
+        values = np.nan_to_num(np.asarray(image, np.float64))
         top = 65535.0 if values.max() > 255 else 255.0
         image = Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8))
     if "A" in image.getbands() or "transparency" in image.info:

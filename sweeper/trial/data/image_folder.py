@@ -55,10 +55,21 @@ def image_folder(*, root: str, size: int, channels: int, cache: str | None, spli
     files = sorted(find_files(folder), key=lambda file: file.name)
     if not files:
         raise ConfigError(f"data.root must hold images in a folder a class, got none in {root}; check the path")
+    if wrong := [file.name for file in files if not _is_text(file.name)]:
+        raise ConfigError(
+            f"data.root must hold names in UTF-8, got {os.fsencode(wrong[0])!r} in {root}; rename it: convmv -t utf-8 …"
+        )
     contents = list(progress(_in_threads(lambda f: _digest(folder / f.name), files), "reading", len(files)))
     key = digest(VERSION, size, channels, [(file.name, content) for file, content in zip(files, contents, strict=True)])
     kept = cached(cache_folder(cache), key, lambda beside: _decode(folder, files, size, channels, beside))
     return _examples(folder.name, files, kept, split_group)
+
+
+def _is_text(name: str) -> bool:
+    try:
+        return bool(name.encode())
+    except UnicodeEncodeError:  # bytes that are no UTF-8 came in as lone surrogates
+        return False
 
 
 def find_files(folder: Path) -> Iterator[File]:
@@ -74,7 +85,8 @@ def find_files(folder: Path) -> Iterator[File]:
             continue
         for name in names:
             path = Path(where, name)
-            if not name.startswith(".") and path.suffix.lower() not in NOT_IMAGES and path.is_file():
+            there = path.is_file() or (path.is_symlink() and not path.exists())  # a link to nothing is unreadable
+            if not name.startswith(".") and path.suffix.lower() not in NOT_IMAGES and there:
                 yield File("/".join((*parts, name)), below[0], split)
 
 

@@ -158,6 +158,16 @@ def test_what_is_odd_is_named_and_read(tmp_path):
     np.testing.assert_array_equal(kinds["16_bit"].pixels[0], PIXELS[..., 0])
 
 
+def test_a_link_to_nothing_and_a_name_in_another_encoding_are_named(node, birds):
+    import os
+
+    (birds / "robin" / "gone.png").symlink_to(birds / "nothing.png")
+    assert [problem.where for problem in read(node())[0].problems] == ["robin/gone.png"]
+    os.rename(birds / "robin" / "gone.png", os.fsencode(birds / "robin") + b"/gr\xfcn.png")
+    with pytest.raises(ConfigError, match=r"must hold names in UTF-8, got b'robin/gr\\xfcn.png'"):
+        read(node())
+
+
 def test_a_pipe_is_passed_over(node, birds):
     import os
 

@@ -99,4 +99,5 @@ def _wants_probabilities(subject: Subject, batch: Batch, outputs: Tensor, best: 
     right = [value(subject, towards(subject, batch, outputs, 3.0, family), batch) for family in (Family(RAW), kind)]
     if right[0] > raw and right[1] < squashed:  # of raw outputs it rises as they become right
         return True
-    return best < -1.0
+    path = [value(subject, towards(subject, batch, outputs, s, Family(RAW)), batch) for s in (1.0, 3.0, 10.0)]
+    return min(best, *path) < -1.0
