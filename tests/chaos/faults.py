@@ -99,12 +99,15 @@ def disk_full(storm: Storm, dice: Random) -> str:
     return f"for {for_s:.2f} s"
 
 
-def clock_stepped(storm: Storm, dice: Random) -> str:
-    if not storm.clock.own:
-        return not_possible("it needs a C compiler")
-    offset_s = dice.choice([-86400, -3600, -5, 5, 3600, 86400])
-    storm.clock.step(offset_s)
-    return f"for all processes of the study: now {offset_s:+d} s"
+def clock_stepped(*offsets_s: int) -> Strike:
+    def strike(storm: Storm, dice: Random) -> str:
+        if not storm.clock.own:
+            return not_possible("it needs a C compiler")
+        offset_s = dice.choice(offsets_s)
+        storm.clock.step(offset_s)
+        return f"for all processes of the study: now {offset_s:+d} s"
+
+    return strike
 
 
 def second_orchestrator(storm: Storm, dice: Random) -> str:
@@ -179,7 +182,7 @@ ANYWHERE: dict[str, Strike] = {
     "MLflow slow": server_slow,
     "MLflow answers 500": server_fails,
     "disk full": disk_full,
-    "clock stepped": clock_stepped,
+    "clock stepped": clock_stepped(-86400, -3600, -5, 5, 3600, 86400),
     "second orchestrator": second_orchestrator,
 }
 LOCAL: dict[str, Strike] = {
@@ -189,6 +192,7 @@ LOCAL: dict[str, Strike] = {
 }
 SLURM: dict[str, Strike] = {
     **ANYWHERE,
+    "clock stepped": clock_stepped(-5, 5),  # a day back, srun starts nothing and says nothing
     "kill -9 job": kill("job"),
     "stop job": stop("job"),
     "node lost": node_lost,

@@ -32,7 +32,7 @@ def why(status: Status | None, accounted: str | None, log: str, timeout_min: flo
         case "PREEMPTED":
             return f"preempted{node}, and not requeued", True
         case "COMPLETED":
-            return f"its job ended before it had{node}", True
+            return f"its job ended{node} and left it without an end", True
         case "FAILED":
             return f"its job {_how(status)}{node}{_last_line(log)}", True
         case None:
