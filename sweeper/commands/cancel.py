@@ -43,13 +43,13 @@ def run(args: argparse.Namespace) -> int:
             for attempt in record.attempts(trial.folder):
                 if record.read_attempt(trial.folder, attempt).end is None:
                     record.write_end(trial.folder, attempt, End(record.INTERRUPTED, None, "cancelled"))
-        over = not jobs and not marked and read_study_end(study.folder) is not None
+        over = not jobs and not marked and (read_study_end(study.folder) or {}).get("state") in ("COMPLETE", "FAIL")
         if not over:
             folder.end(record.INTERRUPTED, "cancelled")
     finally:
         folder.release()
     if over:
-        print(f"nothing runs or waits of {study.name}")
+        print(f"nothing to cancel, {study.name} has ended")
     else:
         print(f"{jobs} job(s) cancelled, {marked} trial(s) left to resume: {study.command}")
     return 0

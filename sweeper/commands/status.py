@@ -16,6 +16,7 @@ from sweeper.study.tracking.record import Study, Trial, Trials, read_results, re
 from sweeper.study.view.terminal import say
 
 SHOWN = 12  # rows of a kind
+NO_JOB = "no job queued or running"
 
 
 def add(commands: Any) -> None:
@@ -56,7 +57,7 @@ def report(study: Study, trials: Trials) -> tuple[str, bool]:
     list(trials.submitted())
     counted = _count(trials, maximize=said.get("directions") == ["maximize"])
     jobs = _jobs(said.get("jobs"))
-    total = _total(study.folder) or len(trials.known)
+    total = max(_total(study.folder) + trials.repeats, len(trials.known))
     ended = sum(counted.ended.values())
     states = ", ".join(f"{n} {state}" for state, n in counted.ended.items() if n or state == "complete")
     rest = f"{len(counted.running)} running, {len(counted.waiting)} waiting"
@@ -65,7 +66,7 @@ def report(study: Study, trials: Trials) -> tuple[str, bool]:
     end = read_study_end(study.folder)
     lines = [
         f"{study.name}: {ended} of {total} trials have ended: {states}; {rest}",
-        f"orchestrator  {alive or _left(end, study, ended >= total)}",
+        f"orchestrator  {alive or _left(end, study, ended >= total, jobs)}",
     ]
     if jobs is not None:
         lines.append(f"jobs          {jobs}")
@@ -78,7 +79,7 @@ def report(study: Study, trials: Trials) -> tuple[str, bool]:
         log = os.path.relpath(record.output_path(trial.folder, attempt))
         lines.append(f"failed        {trial.number:04d}  {reason}  {log}")
     lines += [f"              … and {n - SHOWN} more" for n in [len(counted.failed)] if n > SHOWN]
-    return "\n".join(lines), not alive and (ended >= total or jobs is None or jobs.startswith("no job"))
+    return "\n".join(lines), not alive and (ended >= total or jobs in (None, NO_JOB))
 
 
 def _count(trials: Trials, *, maximize: bool) -> _Counted:
@@ -109,12 +110,14 @@ def _count(trials: Trials, *, maximize: bool) -> _Counted:
     return counted
 
 
-def _left(end: dict[str, Any] | None, study: Study, over: bool) -> str:
+def _left(end: dict[str, Any] | None, study: Study, over: bool, jobs: str | None) -> str:
     """How the last orchestrator left the study, and the command that goes on."""
     state = end["state"] if end else None
     collect = f"python -m sweeper collect {os.path.relpath(study.folder)}"
     if state == "RUNNING":
-        return f"none, {'all has ended' if over else 'its jobs run on'}; to tell what has ended: {collect}"
+        if over or jobs != NO_JOB:
+            return f"none, {'all has ended' if over else 'its jobs run on'}; to tell what has ended: {collect}"
+        return f"none, its jobs have ended; to tell that and submit the rest: {collect}"
     if state in ("COMPLETE", "FAIL") and over:
         return "none, the study has ended"
     how = "none, it was stopped" if state else "none, it died"
@@ -137,9 +140,9 @@ def _row(trial: Trial) -> str:
     return f"{assignments(trial.params)}  {os.path.relpath(trial.folder)}"
 
 
-def _total(folder: Path) -> int | None:
+def _total(folder: Path) -> int:
     found = read_results(folder) or {}
-    return int(found.get("n_trials") or 0) or None
+    return int(found.get("n_trials") or 0)
 
 
 def _orchestrator(folder: Path) -> str | None:
@@ -176,4 +179,4 @@ def _jobs(where: str | None) -> str | None:
             why = f" ({status.reason})" if status.state == "PENDING" and status.reason not in ("", "None") else ""
             state = status.state.lower() + why
             states[state] = states.get(state, 0) + 1
-    return ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or "no job queued or running"
+    return ", ".join(f"{n} {state}" for state, n in sorted(states.items())) or NO_JOB

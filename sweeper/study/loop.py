@@ -122,6 +122,11 @@ class Loop:
         never = 0 if self._exhausted else max(0, self.settings.n_trials - self.asker.count)
         return len(self._running) + len(self._again) + never
 
+    @property
+    def in_hand(self) -> int:
+        """Trials that the launcher has passed on."""
+        return len(self._running) - self.slots.held_back
+
     def _adopt(self) -> None:
         """Take over what a former orchestrator left: tell what has ended, attempt again what has not."""
         submissions = recover(self.folder, self.asker.space, self.study)

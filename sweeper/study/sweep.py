@@ -120,7 +120,9 @@ class Sweep:
                     once = s.detach or order() == COLLECT
                     loop.run(once=once)
                     if once and loop.unfinished:
-                        state, reason = "RUNNING", f"{loop.unfinished} trial(s) queued or running"
+                        state, later = "RUNNING", loop.unfinished - loop.in_hand
+                        reason = f"{loop.in_hand} trial(s) queued or running"
+                        reason += f", {later} not submitted yet" if later else ""
                     elif results.failures:
                         state, reason, exit_code = "FAIL", f"{len(results.failures)} trial(s) failed", 1
                 except SweepStopped as stopped:

@@ -41,7 +41,7 @@ def test_collect_submits_what_a_cap_held_back(sweep, slurm, run, tmp_path):
     slurm.command("sacctmgr", "-i", "modify", "user", "root", "set", "MaxSubmitJobs=2")
     try:
         done = sweep(SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.detach=true")
-        assert done.code == 0, done
+        assert done.code == 0 and "2 trial(s) queued or running, 2 not submitted yet" in done.out, done
         for _ in range(2):
             until(lambda: queue_is_empty(slurm))
             said = sweeper("collect", "s", cwd=tmp_path)

@@ -139,7 +139,7 @@ def test_cancel_leaves_it_resumable_and_retry_repeats_what_failed(slurm, run, tm
     done = run(*command, "hydra.sweeper.detach=false")
     assert done.code == 0, done
     assert results(tmp_path / "s")["counts"] == {"COMPLETE": 3, "PRUNED": 0, "FAIL": 0}
-    assert "nothing runs or waits of s" in sweeper("cancel", "s", cwd=tmp_path).stdout
+    assert "nothing to cancel, s has ended" in sweeper("cancel", "s", cwd=tmp_path).stdout
     assert "the study has ended" in sweeper("status", "s", cwd=tmp_path).stdout
 
 

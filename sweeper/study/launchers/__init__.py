@@ -58,6 +58,11 @@ class Slots(Protocol):
 
     def submit(self, job: Job) -> None: ...
 
+    @property
+    def held_back(self) -> int:
+        """Submitted trials that have not left us yet."""
+        ...
+
     def adopt(self, job: Job) -> bool:
         """Take over an attempt that a former orchestrator submitted; False where there is none to wait for."""
         ...

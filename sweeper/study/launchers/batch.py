@@ -17,6 +17,7 @@ class BatchSlots:
 
     outlives = False
     queued: Mapping[int, str] = {}
+    held_back = 0
 
     def __init__(self, launcher: Launcher, *, n_jobs: int) -> None:
         self.launcher = launcher

@@ -110,6 +110,7 @@ class LocalSlots:
 
     outlives = False
     queued: Mapping[int, str] = {}
+    held_back = 0
 
     def __init__(self, settings: LocalSettings, *, n_jobs: int | None) -> None:
         self.settings = settings
@@ -266,7 +267,8 @@ def launch(slots: Launching, jobs: list[Job], returns: Path) -> list[Any]:
 
     waiting, reasons = list(jobs), {}
     running, by_number = 0, {job.number: job for job in jobs}
-    log.info("Launching %d jobs, %d at a time; what they print is in their folders", len(jobs), slots.free)
+    at_once = min(len(jobs), slots.free)
+    log.info("Launching %d jobs, %d at a time; what they print is in their folders", len(jobs), at_once)
     while waiting or running:
         while waiting and slots.free:
             job = waiting.pop(0)

@@ -191,6 +191,7 @@ class Trials:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.known: dict[int | None, Trial] = {}
+        self.repeats = 0  # how many of them repeat a failed one, beyond the study's total
         self._ledger = Tail(study.folder / LEDGER)
         if study.lone:
             self.known[None] = Trial(None, study.folder, {}, study.started)
@@ -203,6 +204,7 @@ class Trials:
                 continue
             number = submitted.number
             if number not in self.known:
+                self.repeats += submitted.repeats is not None
                 folder = self.study.folder / submitted.folder
                 self.known[number] = Trial(number, folder, submitted.params, submitted.time)
             trial = self.known[number]

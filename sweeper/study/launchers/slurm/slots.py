@@ -137,6 +137,10 @@ class SlurmSlots:
                 found |= dict.fromkeys(flying.left, flying.status.reason if flying.status else "")
         return found
 
+    @property
+    def held_back(self) -> int:
+        return len(self._gathered)
+
     def submit(self, job: Job, return_path: str | None = None) -> None:
         self._returns = None if return_path is None else Path(return_path).parent
         self._gathered.append(job)
