@@ -287,6 +287,7 @@ class Cluster:
             process = subprocess.Popen(
                 [_which(program) or program, *rest],
                 env={**os.environ, **self.env},
+                cwd=self.folder,  # where a step that crashes leaves its core
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
