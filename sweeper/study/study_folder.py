@@ -57,6 +57,7 @@ class StudyFolder:
         self.path = path.absolute()
         self._lock: int | None = None
         self._ledger: int | None = None
+        self._tail, self._submitted = Tail(self.path / LEDGER), dict[int, Submission]()
         self._made: list[Path] = []  # folders that claiming made, the innermost first
 
     @property
@@ -165,8 +166,10 @@ class StudyFolder:
 
     def submissions(self) -> dict[int, Submission]:
         """The last submission of each trial number."""
-        found = (as_submission(line) for line in Tail(self.path / LEDGER).read())
-        return {submission.number: submission for submission in found if submission is not None}
+        for line in self._tail.read():  # of ten thousand lines those that came since the last call
+            if (submission := as_submission(line)) is not None:
+                self._submitted[submission.number] = submission
+        return dict(self._submitted)
 
     def trial_folder(self, folder: str) -> Path:
         return self.path / folder
@@ -184,6 +187,8 @@ class StudyFolder:
         while (aside := self.path / f"{name}.corrupt{f'-{number + 1}' if number else ''}").exists():
             number += 1
         (self.path / name).rename(aside)
+        if name == LEDGER:
+            self._tail, self._submitted = Tail(self.path / LEDGER), {}
         return aside.name
 
 
