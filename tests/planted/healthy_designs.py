@@ -269,7 +269,7 @@ def stochastic_depth(seed):
     return digits_program(nn.Sequential(nn.Flatten(), *[Block() for _ in range(3)], nn.Linear(64, 10)), seed)
 
 
-@healthy("four experts, the best of them for each example")
+@healthy("four experts, the best of them for each example, after noise (Shazeer et al. 2017)")
 def experts(seed):
     class Experts(nn.Module):
         def __init__(self):
@@ -280,7 +280,9 @@ def experts(seed):
 
         def forward(self, x):
             x = x.flatten(1)
-            share, chosen = self.gate(x).softmax(1).max(1)
+            scores = self.gate(x)
+            noise = torch.randn_like(scores) if self.training else 0.0  # else one that nobody chooses stays so
+            share, chosen = (scores + noise).softmax(1).max(1)
             h = torch.zeros(len(x), 32)
             for i, expert in enumerate(self.experts):
                 rows = (chosen == i).nonzero()[:, 0]

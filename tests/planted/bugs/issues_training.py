@@ -261,7 +261,7 @@ def tagging(seed, evaluate):
     """A class a token, -100 where there is padding."""
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(1, 12, (600, 10), generator=generator)
-    padding = torch.arange(10) >= torch.randint(3, 11, (600, 1), generator=generator)
+    padding = torch.arange(10) >= torch.randint(6, 11, (600, 1), generator=generator)
     tokens = tokens.masked_fill(padding, 0)
     labels = (tokens % 3).masked_fill(padding, -100)
     model = nn.Sequential(nn.Embedding(12, 16, padding_idx=0), nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 3))
