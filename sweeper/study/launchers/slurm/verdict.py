@@ -43,8 +43,6 @@ def why(status: Status | None, accounted: str | None, log: str, timeout_min: flo
 def _how(status: Status | None) -> str:
     if status is None:
         return "failed"
-    if status.reason == "JobLaunchFailure":
-        return "could not be started (JobLaunchFailure)"
     code = status.exit_code
     if os.WIFSIGNALED(code):
         return f"was killed by signal {os.WTERMSIG(code)}"
