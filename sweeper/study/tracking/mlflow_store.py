@@ -108,6 +108,16 @@ def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[N
             os.close(fd)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds :func:`locked` on that file now."""
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def is_refusal(error: Exception) -> bool:
     """Whether the same will happen again, however often it is tried: MLflow's no, or a malformed record."""
     malformed = isinstance(error, LookupError | TypeError | AttributeError | ArithmeticError)

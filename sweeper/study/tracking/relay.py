@@ -31,7 +31,7 @@ from typing import Any
 
 from sweeper.errors import ConfigError
 from sweeper.study.tracking.mirror import Mirror, Say
-from sweeper.study.tracking.mlflow_store import find_target, import_lean, locked, one_line
+from sweeper.study.tracking.mlflow_store import find_target, import_lean, is_locked, locked, one_line
 from sweeper.study.tracking.record import read_study
 
 LOCK = "relay.lock"
@@ -46,16 +46,26 @@ class Orders:
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.text = b""
+        self.closed = False
 
     def ended(self, wait_s: float) -> bool:
         """Wait for at most ``wait_s``; True once the study has ended or its orchestrator is gone."""
         deadline = time.monotonic() + wait_s
-        while select.select([self.fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+        while not self.closed and not self.finished:
+            if not select.select([self.fd], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                return False
             said = os.read(self.fd, 4096)
             self.text += said
-            if not said or b"finish\n" in self.text:
-                return True
-        return False
+            self.closed = not said
+        return True
+
+    @property
+    def finished(self) -> bool:
+        return b"finish\n" in self.text
+
+
+class Superfluous(Exception):
+    """The orchestrator died while its relay waited for another: the next one's brings the rest."""
 
 
 def follow(connect: Callable[[], Mirror | None], say: Say, orders: Orders | None, give_up_s: float) -> bool:
@@ -109,9 +119,17 @@ def run(
 
     def waiting() -> None:
         print(f"another relay is at work on {folder}; waiting for it to finish", file=sys.stderr)
+        while orders is not None and is_locked(folder / LOCK):
+            if orders.ended(1.0):
+                break
+        if orders is not None and orders.closed and not orders.finished:
+            raise Superfluous
 
-    with locked(folder / LOCK, waiting):
-        arrived = follow(connect, say, orders, give_up_s)
+    try:
+        with locked(folder / LOCK, waiting):
+            arrived = follow(connect, say, orders, give_up_s)
+    except Superfluous:
+        return 0
     if arrived:
         return 1 if refused else 0
     command = f"python -m sweeper sync {shlex.quote(str(folder))}"
