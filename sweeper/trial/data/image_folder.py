@@ -55,6 +55,10 @@ def image_folder(*, root: str, size: int, channels: int, cache: str | None, spli
     files = sorted(find_files(folder), key=lambda file: file.name)
     if not files:
         raise ConfigError(f"data.root must hold images in a folder a class, got none in {root}; check the path")
+    if empty := sorted(_class_folders(folder, files[0].split is not None) - {file.label for file in files}):
+        raise ConfigError(
+            f"data.root must have images in each class's folder, got none in {empty[0]} of {root}; remove it"
+        )
     if wrong := [file.name for file in files if not _is_text(file.name)]:
         raise ConfigError(
             f"data.root must hold names in UTF-8, got {os.fsencode(wrong[0])!r} in {root}; rename it: convmv -t utf-8 …"
@@ -63,6 +67,13 @@ def image_folder(*, root: str, size: int, channels: int, cache: str | None, spli
     key = digest(VERSION, size, channels, [(file.name, content) for file, content in zip(files, contents, strict=True)])
     kept = cached(cache_folder(cache), key, lambda beside: _decode(folder, files, size, channels, beside))
     return _examples(folder.name, files, kept, split_group)
+
+
+def _class_folders(folder: Path, below_splits: bool) -> set[str]:
+    """Names of the folders that stand for classes; those of archives and file systems (__MACOSX, @eaDir) do not."""
+    parents = [entry for entry in folder.iterdir() if entry.is_dir()] if below_splits else [folder]
+    found = (entry for parent in parents for entry in parent.iterdir() if entry.is_dir() and not entry.is_symlink())
+    return {entry.name for entry in found if not entry.name.startswith((".", "__", "@"))}
 
 
 def _is_text(name: str) -> bool:

@@ -85,10 +85,14 @@ def test_mistakes_are_one_line(node, overrides, message):
         read(node(*overrides))
 
 
-def test_an_empty_folder_is_an_error_and_a_missing_root_too(node, compose, tmp_path):
+def test_an_empty_folder_is_an_error_and_a_missing_root_too(node, compose, tmp_path, birds):
     (tmp_path / "empty" / "robin").mkdir(parents=True)
     with pytest.raises(ConfigError, match=r"data.root must hold images in a folder a class, got none"):
         read(node(root=tmp_path / "empty"))
+    (birds / "wagtail").mkdir()
+    (birds / "__MACOSX").mkdir()
+    with pytest.raises(ConfigError, match=r"must have images in each class's folder, got none in wagtail"):
+        read(node())
     with pytest.raises(ConfigError, match=r"data.root must be given.*add data.root="):
         read(compose("data=image_folder").data)
 
