@@ -151,10 +151,14 @@ class Cluster:
         for node in NODES:
             self.start_node(node)
         self.command("scancel", "--user=root", check=False)
-        for node in NODES:
-            self.command("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)
+        self.resume_nodes()
         self._wait(lambda: not self.command("squeue", "-h", check=False).strip(), 60, "an empty queue")
         self._wait(self._nodes_up, 60, "the nodes")
+
+    def resume_nodes(self) -> None:
+        """Those that are down or drained serve again."""
+        for node in NODES:
+            self.command("scontrol", "update", f"NodeName={node}", "State=RESUME", check=False)
 
     # how it is made
 

@@ -48,8 +48,13 @@ class Status:
 
     @property
     def held(self) -> bool:
-        """By somebody, or by SLURM after what went wrong (launch failed requeued held): it waits for a release."""
-        return not self.ended and re.search("[Hh]eld|JobHold", self.reason) is not None
+        """It waits for somebody's release."""
+        return not (self.ended or self.stuck) and re.search("[Hh]eld|JobHold", self.reason) is not None
+
+    @property
+    def stuck(self) -> bool:
+        """Its node could not start it, and SLURM does not try again by itself."""
+        return self.state == "PENDING" and self.reason == "launch failed requeued held"
 
 
 class Queue:

@@ -263,7 +263,7 @@ class SlurmSlots:
             status = answer.get(flying.submitted.id, flying.submitted.script)
             changed = changed or status != flying.status
             flying.status = status
-            over = status is None or status.ended
+            over = status is None or status.ended or status.stuck
             flying.over_since = (flying.over_since or now) if over else None
         self._tell_held()
         # never busy with asking for more than a tenth of the time
@@ -330,6 +330,12 @@ class SlurmSlots:
 
     def _verdicts(self, ended: Sequence[Flying]) -> list[Exit]:
         exits = []
+        stuck = [flying for flying in ended if flying.status is not None and flying.status.stuck]
+        if stuck:
+            try:
+                queue.cancel([flying.submitted.id for flying in stuck])
+            except (SlurmAway, Refused):  # it might yet be released
+                ended = [flying for flying in ended if flying not in stuck]
         accounted = self._accounting.states([f.submitted.id for f in ended])
         for flying in ended:
             job_id = flying.submitted.id

@@ -33,6 +33,8 @@ def why(status: Status | None, accounted: str | None, log: str, timeout_min: flo
             return f"preempted{node}, and not requeued", True
         case "COMPLETED":
             return f"its job ended{node} and left it without an end", True
+        case "PENDING":
+            return f"SLURM could not start its job ({status.reason if status else 'PENDING'})", True
         case "FAILED":
             return f"its job {_how(status)}{node}{_last_line(log)}", True
         case None:
