@@ -91,7 +91,8 @@ def _separable(subject: Subject, outputs: Tensor, batch: Batch) -> bool:
     targets = batch.targets.clone()
     targets[kept:] = targets[kept:].flip(0)
     if targets.is_floating_point():
-        others = [torch.cat([targets[:kept], targets[kept:] + by * (targets.std() + 1)]) for by in (1, -1)]
+        ends = [end.expand_as(targets[kept:]) for end in (targets.amin(0), targets.amax(0))]  # within their range
+        others = [torch.cat([targets[:kept], end]) for end in ends]
     else:
         others = [torch.cat([targets[:kept], targets[:kept]])]
     first, *rest = (subject.loss_gradient(outputs, t)[:kept].flatten() for t in (targets, *others))

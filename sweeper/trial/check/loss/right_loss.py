@@ -42,7 +42,8 @@ class RightLoss(Check):
                 f"the loss is {path[0]:.3g} whatever the outputs", expected="a loss that depends on the outputs",
                 advice="one output needs binary_cross_entropy_with_logits; cross_entropy needs one a class",
             )  # fmt: skip
-        if subject.kind.name == BINARY and outputs.ndim == 2 and _exclusive(subject, batch, outputs):
+        several = outputs.ndim == 2 and outputs.shape == batch.targets.shape and outputs.shape[1] > 1
+        if subject.kind.name == BINARY and several and _exclusive(subject, batch, outputs):
             return self.failed(
                 "the loss has a softmax over the outputs, but examples have several labels at once, or none",
                 expected="a loss of each label alone", advice="use binary_cross_entropy_with_logits",
