@@ -72,7 +72,7 @@ def test_a_scancel_that_fails_in_mid_sweep_and_in_cancel(slurm, run, tmp_path):
     resumed = start(*again, "hydra.sweeper.detach=true", cwd=tmp_path)  # nothing beside the living job
     out, err = resumed.communicate(timeout=60)
     assert resumed.returncode == 0 and "1 trial(s) queued or running" in out + err, out + err
-    assert slurm.command("squeue", "-h", "-r", "-o", "%F_%K").split() == [job]
+    assert slurm.command("squeue", "-h", "-r", "-t", "PD,R", "-o", "%F_%K").split() == [job]
     cancelled = sweeper("cancel", "s", cwd=tmp_path)
     assert "1 job(s) cancelled, 1 trial(s) left to resume" in cancelled.stdout, cancelled
     first = events(tmp_path / "s" / "1")[0][0]
