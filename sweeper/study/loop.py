@@ -84,7 +84,6 @@ class Loop:
         self._running: dict[int, _Running] = {}
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
-        self.interrupted = False  # also where the exception that says so is lost, as in a finalizer
         self._monitor_checked = False
         self._folders = {s.folder: s.number for s in folder.submissions().values()}  # and whose each is
 
@@ -98,8 +97,6 @@ class Loop:
         look_s = LOOK_S if self.settings.pruner is not None else REDRAW_S
         self.view.begin()
         while True:
-            if self.interrupted:
-                raise KeyboardInterrupt
             if self.slots.outlives or not once:
                 self._fill()
             if not self._running:

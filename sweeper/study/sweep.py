@@ -114,7 +114,7 @@ class Sweep:
         relay = RelayProcess.tracking(folder.path, s.tracking)
         loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)
         state, reason, exit_code = "COMPLETE", None, 0
-        with self._interruptible(loop):
+        with self._interruptible():
             try:
                 try:
                     once = s.detach or order() == COLLECT
@@ -177,7 +177,7 @@ class Sweep:
             )
 
     @contextmanager
-    def _interruptible(self, loop: Loop) -> Iterator[None]:
+    def _interruptible(self) -> Iterator[None]:
         """SIGTERM and a closed terminal stop the sweep as Ctrl-C does."""
         if isinstance(self.slots, BatchSlots):  # its trials may fork pools here, which end workers by SIGTERM
             yield
@@ -186,12 +186,9 @@ class Sweep:
         def stop(number: int, frame: object) -> None:
             if number == signal.SIGHUP:  # what is written to a terminal that is gone fails
                 _leave_terminal()
-            loop.interrupted = True
             raise KeyboardInterrupt
 
-        heeded = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a background job's ignores it
-        numbers = (signal.SIGTERM, signal.SIGHUP, *([signal.SIGINT] if heeded else []))
-        before = {n: signal.signal(n, stop) for n in numbers}
+        before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP)}
         try:
             yield
         finally:

@@ -27,7 +27,9 @@ SPACE = ("x=uniform(0,1)", "y=loguniform(1e-3,1)")
 def terminal(*words: str, cwd: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """A command on a terminal of its own, which closes at the end: the process, and what types and reads there."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", "import os, sys; os.login_tty(0); os.execv(sys.executable, sys.argv[1:])"]
+    heed = "signal.signal(signal.SIGINT, signal.SIG_DFL)"  # ignored where the tests were put in the background
+    run_there = f"import os, signal, sys; {heed}; os.login_tty(0); os.execv(sys.executable, sys.argv[1:])"
+    command = [sys.executable, "-c", run_there]
     process = subprocess.Popen(
         [*command, sys.executable, str(APPS / words[0]), *words[1:]], cwd=cwd, env=environment(TERM="xterm"),
         stdin=theirs, start_new_session=False,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import APPS, environment, start
+from tests.conftest import APPS, environment, processes_with, start
 from tests.slurm.conftest import TOY
 from tests.slurm.test_slurm_failures import job_of
 from tests.slurm.test_slurm_survives import events, sweeper, until
@@ -78,7 +78,7 @@ def test_a_scancel_that_fails_in_mid_sweep_and_in_cancel(slurm, run, tmp_path):
     first = events(tmp_path / "s" / "1")[0][0]
     resumed = start(*again, cwd=tmp_path)  # at once, while the job still ends
     until(lambda: events(tmp_path / "s" / "1").get(1), 60)
-    assert not Path(f"/proc/{first['pid']}").exists()
+    assert first["pid"] not in processes_with(str(tmp_path))
     (tmp_path / "go").touch()
     out, err = resumed.communicate(timeout=60)
     assert results(tmp_path / "s")["counts"] == {"COMPLETE": 1, "PRUNED": 0, "FAIL": 1}, out + err
