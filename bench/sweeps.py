@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from bench.command import APPS, PEER_PYTHON, PYTHON, ROOT, Failed, begin, finish, fresh_folder, require_runs, run
+from bench.command import APPS, PEER_PYTHON, PYTHON, ROOT, Failed, Ran, begin, finish, fresh_folder, require_runs, run
 from bench.table import Row, Table, at_least, at_most, seconds
 
 EPOCHS = 10
@@ -102,13 +102,18 @@ def _untracked(trials: int) -> float:
 def _plain(tool: str, trials: int) -> float:
     """Seconds of plain Optuna on one journal: two processes, or two threads of one."""
     folder, processes = fresh_folder("plain-optuna"), PLAIN[tool]
-    begun = []
-    for number in range(processes):
-        part = folder / str(number)
+    sizes = [str(trials // processes), str(2 // processes)]
+    command = [PYTHON, str(APPS / "plain_optuna.py"), str(folder / "optuna.journal"), *sizes]
+    return max(ran.wall_s for ran in _at_once(command, folder, processes))
+
+
+def _at_once(command: list[str], folder: Path, processes: int) -> list[Ran]:
+    """So many of one command side by side, each in a folder of its own."""
+    parts = [folder / str(number) for number in range(processes)]
+    for part in parts:
         part.mkdir()
-        sizes = [str(trials // processes), str(2 // processes)]
-        begun.append(begin([PYTHON, str(APPS / "plain_optuna.py"), str(folder / "optuna.journal"), *sizes], part))
-    return max(finish(*b).wall_s for b in begun)
+    begun = [begin(command, part) for part in parts]
+    return [finish(*b) for b in begun]
 
 
 def _total(tool: str, trials: int) -> list[str]:
@@ -168,9 +173,5 @@ def bare_loop(code: str, trials: int) -> tuple[float, float]:
 
 def two_bare_loops(trials: int) -> float:
     """Seconds a training where both cores train, each in a loop of its own."""
-    folder = fresh_folder("bare-two")
-    parts: list[Path] = [folder / name for name in ("a", "b")]
-    for part in parts:
-        part.mkdir()
-    begun = [begin([PYTHON, str(APPS / "bare_loop.py"), "plain", str(trials)], part) for part in parts]
-    return sum(float(finish(*b).output.split()[-2]) for b in begun) / 2 / 2
+    command = [PYTHON, str(APPS / "bare_loop.py"), "plain", str(trials)]
+    return sum(float(ran.output.split()[-2]) for ran in _at_once(command, fresh_folder("bare-two"), 2)) / 2 / 2
