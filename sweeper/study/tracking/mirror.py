@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import takewhile
+from itertools import repeat, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from sweeper.study.tracking.record import Study, Trial, Trials, read_results, re
 from sweeper.study.tracking.runs import NOTE, RUNNING, STATE, TRIAL, Metric, Run, best_so_far, study_run, trial_run
 
 PROGRESS_S = 0.5
-YOUNG_S = 2.0  # a trial that ends within it comes to the store once, whole, which costs half as much
+WHOLE, LONG = 100, 1000  # runs that go into the store in one transaction; metrics of one that goes alone
+YOUNG_S = 2.0  # a trial that ends within it comes to the store once, whole, which costs a tenth
 
 Say = Callable[[dict[str, Any]], None]
 
@@ -66,8 +68,7 @@ class Mirror:
             self._open(trial)
         if not self.study.lone and (live or self.parent is None):
             self._bring_parent(study_run(self.study, None, self.last_time, self._best(), live=True), None)
-        for trial in list(self.open.values()):
-            self._bring_trial(trial, live=running)
+        self._bring_trials(live=running)
         if self.parent is not None and self.brought > before:
             self._set_view(self.parent.run_id)
         if not self.study.lone and not live:
@@ -90,24 +91,56 @@ class Mirror:
                 return
         self.open[trial.number] = trial
 
-    def _bring_trial(self, trial: Trial, *, live: bool) -> None:
+    def _bring_trials(self, *, live: bool) -> None:
+        whole: list[tuple[Trial, Run]] = []
+        for trial in list(self.open.values()):
+            number, run = trial.number, None
+            with self._refusal(number):
+                trial.read()
+                run = trial_run(self.study, trial, self.parent_id, live=live)
+            if run is None or number in self.refused:
+                self._taken(trial)
+            elif number in self.runs:
+                self._bring_trial(trial, run)
+            elif run.status != RUNNING:
+                whole.append((trial, run))
+                if len(whole) == WHOLE or len(run.metrics) > LONG:
+                    self._bring_whole(whole)
+            elif not live or abs(time.time() - run.start_ms / 1000) >= YOUNG_S:
+                self._bring_trial(trial, run)
+        self._bring_whole(whole)
+
+    def _bring_whole(self, whole: list[tuple[Trial, Run]]) -> None:
+        """Those that ended before the store had heard of them, together."""
+        stored = self.store.insert([(run, trial.folder) for trial, run in whole]) if whole else None
+        self.brought += len(stored or ())
+        for (trial, run), inserted in zip(whole, stored or repeat(None)):  # noqa: B905 one of them has no end
+            self._bring_trial(trial, run, inserted)
+        whole.clear()
+
+    def _bring_trial(self, trial: Trial, run: Run, inserted: Stored | None = None) -> None:
         number = trial.number
+        known = number in self.runs
+        with self._refusal(number):
+            self.runs[number] = self._bring(run, inserted or self.runs.get(number), trial.folder)
+            self.measured |= {metric.key for metric in run.metrics}
+            if not known:
+                self._say_run(number)
+        self._taken(trial)
+
+    @contextmanager
+    def _refusal(self, number: int | None) -> Iterator[None]:
+        """What MLflow will not take of a trial is said, once, and the others go on."""
         try:
-            trial.read()
-            run = trial_run(self.study, trial, self.parent_id, live=live)
-            if run is not None and number not in self.refused:
-                known = number in self.runs
-                if live and not known and run.status == RUNNING and abs(time.time() - run.start_ms / 1000) < YOUNG_S:
-                    return
-                self.measured |= {metric.key for metric in run.metrics}
-                self.runs[number] = self._bring(run, self.runs.get(number), trial.folder)
-                if not known:
-                    self._say_run(number)
+            yield
         except Exception as error:
             if not is_refusal(error):
                 raise
             self.refused.add(number)
             self.say({"error": f"the record of trial {number} can't be tracked: {one_line(error)}"})
+
+    def _taken(self, trial: Trial) -> None:
+        number = trial.number
         self.last_time = max(self.last_time, trial.last_time)
         for seen in trial.seen.values():
             seen.fresh.clear()

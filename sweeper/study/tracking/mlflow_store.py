@@ -8,9 +8,9 @@ import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from sweeper.errors import ConfigError
 from sweeper.folder import SETTLED
 from sweeper.masked import HIDDEN, masked
 from sweeper.study.settings import check_uri
+from sweeper.study.tracking import whole_runs
 from sweeper.study.tracking.record import Study, Trial
-from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, Run, read_cursor
+from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, TRIAL, Run, read_cursor
 
 PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
 METRICS_PER_BATCH = 800
@@ -186,7 +187,8 @@ class Store:
             self.experiment = self._experiment()
         self.experiment_id = str(self.experiment.experiment_id)
         # log_batch and update_run_info of the store itself: the client's versions first read the run back.
-        self._store = self.client._tracking_client.store
+        self._store: Any = self.client._tracking_client.store
+        self._takes_whole = database is not None and whole_runs.has_tables(self._store)
 
     def _experiment(self) -> Any:
         from mlflow.exceptions import MlflowException
@@ -257,28 +259,31 @@ class Store:
             if not token:
                 return runs
 
+    def insert(self, runs: Sequence[tuple[Run, Path]]) -> list[Stored] | None:
+        """Make new runs that have ended, each from its folder, all in one transaction; None where that can't be.
+
+        Then nothing was changed, and :meth:`bring` says why.
+        """
+        if not self._takes_whole:
+            return None
+        try:
+            made = {whole_runs.run_id(run.tags[STUDY], run.tags.get(TRIAL), self.experiment_id): run for run, _ in runs}
+            stored = [
+                Stored(
+                    run_id, whole_runs.artifacts_of(self.experiment, run_id), run.status, run.end_ms, dict(run.tags),
+                    len(run.params),
+                )
+                for run_id, run in made.items()
+            ]  # fmt: skip
+            for of_run, (run, folder) in zip(stored, runs, strict=True):
+                self._upload(run, of_run, folder)
+            whole_runs.insert(self._store, self.experiment, getpass.getuser(), made)
+            return stored
+        except Exception:
+            return None
+
     def bring(self, run: Run, stored: Stored | None, folder: Path) -> Stored:
         """Make the store hold ``run``, given what it holds; safe to repeat after any failure."""
-        if self.target.database is not None:
-            with suppress(Exception), self._one_transaction():  # what goes wrong is said where it does again
-                return self._bring(run, stored and replace(stored, tags=dict(stored.tags)), folder)
-        return self._bring(run, stored, folder)
-
-    @contextmanager
-    def _one_transaction(self) -> Iterator[None]:
-        """Make one transaction of the many that MLflow makes for a run: all or nothing, and a quarter less CPU time."""
-        store: Any = self._store
-        make = store.ManagedSessionMaker
-        with make(read_only=False) as session:
-            session.commit, session.rollback = session.flush, _start_over
-            store.ManagedSessionMaker = lambda **_: nullcontext(session)
-            try:
-                yield
-            finally:
-                store.ManagedSessionMaker = make
-                del session.commit, session.rollback
-
-    def _bring(self, run: Run, stored: Stored | None, folder: Path) -> Stored:
         if stored is None:
             # The cursor goes in after what it counts; a run that has ended is safe from it by its status.
             tags = {k: v for k, v in run.tags.items() if v and (k != RELAYED or run.status != RUNNING)}
@@ -335,10 +340,6 @@ class Store:
             )
         stored.tags.update(tags)
         stored.params = len(run.params)
-
-
-def _start_over() -> None:
-    raise RuntimeError("rolled back in the middle")
 
 
 def _stored(run: Any) -> Stored:

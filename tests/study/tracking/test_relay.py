@@ -153,13 +153,14 @@ def test_steps_repeated_from_a_checkpoint_are_in_the_store_once(project: Any) ->
 
 @pytest.mark.long
 def test_a_killed_relay_is_made_up_for(project: Any) -> None:
-    for number in range(12):
+    for number in range(5):
         project.trial(number, "COMPLETE", [0.5])
     live = project.live()
     live.until(lambda line: line.get("trial") == 4)
     live.process.kill()
     live.close()
-    assert len(project.status()) < 12
+    for number in range(5, 12):
+        project.trial(number, "COMPLETE", [0.5])
     project.study.end("COMPLETE", None)
 
     # the worst moments, by hand: after the metrics and before what says that they are in
