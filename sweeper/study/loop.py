@@ -330,7 +330,7 @@ class Loop:
     def stop(self) -> None:
         """Stop what still runs; it stays RUNNING in Optuna and is attempted again on resumption."""
         if self._running and not self.slots.outlives:
-            say(f"stopping {len(self._running)} running trial(s), at most {GRACE_S:g} s; Ctrl-C again kills them")
+            say(f"stopping {self.in_hand} running trial(s), at most {GRACE_S:g} s; Ctrl-C again kills them")
             for exit_ in self.slots.stop(GRACE_S):
                 self._conclude(exit_, stopping=True)
 

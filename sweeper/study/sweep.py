@@ -24,6 +24,7 @@ from sweeper.study.again import COLLECT, argv, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Slots
 from sweeper.study.launchers.batch import BatchSlots
+from sweeper.study.launchers.local import LocalSlots
 from sweeper.study.loop import Loop, SweepStopped
 from sweeper.study.mend import mend_files
 from sweeper.study.provenance import Provenance, command_line
@@ -78,6 +79,8 @@ class Sweep:
         extended = method(s.custom_search_space) is not None
         sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats, extended=extended)
         self._check_launcher(planned=isinstance(sampler, PlannedSampler))
+        if isinstance(self.slots, LocalSlots) and isinstance(sampler, PlannedSampler) and s.storage is None:
+            self.slots.ahead = 1  # what was drawn doesn't depend on what ended, and nobody else waits for it
         self.slots.preflight(self.space.examples)
         if not extended:  # else only a trial knows all that its folder may be named after
             trial_dir(self.composer, self.space.overrides(self.space.walk(lambda p: p.at(0.0))), 0, "")

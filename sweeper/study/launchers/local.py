@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
@@ -109,8 +110,8 @@ class LocalSlots:
     """Trials as processes on this machine, one a slot."""
 
     outlives = False
-    queued: Mapping[int, str] = {}
-    held_back = 0
+    ahead = 0
+    """How many more jobs than slots to take, which then begin as soon as a slot is free."""
 
     def __init__(self, settings: LocalSettings, *, n_jobs: int | None) -> None:
         self.settings = settings
@@ -129,6 +130,7 @@ class LocalSlots:
         self.threads = settings.threads or max(1, cores() // self.slots)
         self._free_slots = list(range(self.slots))
         self._running: dict[tuple[int, int], int] = {}  # (number, attempt) → slot
+        self._waiting: deque[tuple[Job, str | None]] = deque()
         self._connection: Connection | None = None
         self._nursery: int | None = None
         self._runner: JobRunner | None = None
@@ -152,9 +154,25 @@ class LocalSlots:
 
     @property
     def free(self) -> int:
-        return len(self._free_slots)
+        return len(self._free_slots) + self.ahead - len(self._waiting)
+
+    @property
+    def queued(self) -> Mapping[int, str]:
+        return {job.number: "" for job, _ in self._waiting}
+
+    @property
+    def held_back(self) -> int:
+        return len(self._waiting)
 
     def submit(self, job: Job, return_path: str | None = None) -> None:
+        self._waiting.append((job, return_path))
+        self._begin_waiting()
+
+    def _begin_waiting(self) -> None:
+        while self._waiting and self._free_slots:
+            self._begin(*self._waiting.popleft())
+
+    def _begin(self, job: Job, return_path: str | None) -> None:
         assert self._connection is not None, "start() comes before submit()"
         self._used = True
         slot = self._free_slots.pop(0)
@@ -187,6 +205,7 @@ class LocalSlots:
 
     def wait(self, timeout_s: float) -> list[Exit]:
         assert self._connection is not None
+        self._begin_waiting()
         if not self._exits and wait([self._connection], timeout_s):
             try:
                 while self._connection.poll():
@@ -199,6 +218,8 @@ class LocalSlots:
     def _as_exit(self, ended: Ended) -> Exit:
         self._free_slots.append(self._running.pop((ended.number, ended.attempt)))
         self._free_slots.sort()
+        if ended.waits:  # of any other end the loop hears first, as the sweep may have to stop
+            self._begin_waiting()
         reason, lost = None, False
         if ended.timed_out:
             reason = f"exceeded hydra.launcher.timeout_min={self.settings.timeout_min:g}"
@@ -237,6 +258,7 @@ class LocalSlots:
     def stop(self, grace_s: float) -> list[Exit]:
         assert self._connection is not None
         exits: list[Exit] = []
+        self._waiting.clear()
         if self._running:
             try:
                 self._connection.send(Stop(grace_s))

@@ -43,6 +43,7 @@ class Ended:
     timed_out: bool = False
     oom_kills: int = 0  # kernel OOM kills on this machine while it lived
     max_rss_bytes: int = 0
+    waits: bool = False  # its process, which returned or was pruned, waits for another trial
 
 
 Life = Callable[[Run, Connection | None], int]
@@ -155,7 +156,7 @@ class TrialProcesses:
         job, process.run, process.deadline = process.run.job, None, float("inf")
         if process.left <= 0:
             process.part()
-        self._connection.send(Ended(job.number, job.attempt, code=0))
+        self._connection.send(Ended(job.number, job.attempt, code=0, waits=True))
 
     def reap(self) -> None:
         """Report those that have died while they ran a trial."""

@@ -100,3 +100,20 @@ def test_training_is_bit_for_bit_that_of_a_process_a_trial(quick, tmp_path, mode
         curves.append([[event["values"] for event in record.metrics] for record in records])
         assert len({record.start["pid"] for record in records}) == (4 if trials == 1 else 1)
     assert curves[0] == curves[1]
+
+
+@both_start_methods
+def test_a_job_taken_ahead_begins_after_a_trial_that_returned_not_after_one_that_ends_the_sweep(run, tmp_path, method):
+    sweep = (
+        *SWEEP, "hydra.launcher.slots=1", "hydra.launcher.trials_per_process=100", "hydra.sweeper.n_trials=9",
+        "mode=choice(ok,fine,well,raise)", "x=uniform(0,1)", f"hydra.launcher.start_method={method}",
+    )  # fmt: skip
+    done = run("toy.py", *sweep, "hydra.sweeper.max_failure_rate=0")
+    ends = [read_attempt(folder, 0).end.state for folder in sorted(tmp_path.glob("s/[0-9]*"))]
+    assert done.code == 1 and len(ends) > 1 and ends == ["COMPLETE"] * (len(ends) - 1) + ["FAIL"], done
+    ledger = [json.loads(line)["number"] for line in (tmp_path / "s" / "trials.jsonl").read_text().splitlines()]
+    assert ledger == list(range(len(ends) + 1))  # one was taken ahead
+    run("toy.py", *sweep, "hydra.sweeper.max_failure_rate=1")
+    found = results(tmp_path / "s")
+    assert sum(found["counts"].values()) == 9
+    assert all(len(list(folder.glob("events.*"))) == 1 for folder in tmp_path.glob("s/[0-9]*"))
