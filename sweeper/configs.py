@@ -5,9 +5,21 @@ from __future__ import annotations
 import copy
 import pickle
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
+import omegaconf.base
 from omegaconf import DictConfig, Node
+
+
+def remember_interpolations() -> None:
+    """Let OmegaConf parse each interpolation of this process once, not at each look: a millisecond or two in Python.
+
+    A parse tree is a function of the text, and only read.
+    """
+    parse: Any = getattr(omegaconf.base, "parse", None)
+    if parse is not None and not hasattr(parse, "cache_info"):
+        omegaconf.base.parse = lru_cache(maxsize=1024)(parse)  # type: ignore[attr-defined]
 
 
 def copied(config: DictConfig) -> DictConfig:
@@ -26,6 +38,11 @@ def as_written(config: Any) -> Any:
     if isinstance(content, list):
         return [as_written(node) for node in content]
     return _name(content)
+
+
+def put(node: Any, value: str | int) -> None:
+    """Set a value of the type that is there; OmegaConf asks the whole config for its flags first: a millisecond."""
+    node.__dict__["_val"] = value
 
 
 def value_in(node: Any) -> Any:

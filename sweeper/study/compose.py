@@ -19,7 +19,9 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_d
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from sweeper.configs import put, remember_interpolations
 
 _NUMBER = re.compile(r"(?P<key>[^=]+)=(?P<value>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)")
 _JobKeys = tuple[int, str] | None  # a job's number and the sweep's folder
@@ -29,6 +31,7 @@ class Composer:
     """``compose(overrides)`` equals ``load_sweep_config(master, overrides)``; results are shared, not copied."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
+        remember_interpolations()
         self.loader = loader
         self.master = master
         self._given: list[str] = OmegaConf.to_container(master.hydra.overrides.hydra)  # type: ignore[assignment]
@@ -94,32 +97,32 @@ class Composer:
         )
 
     def _name(self, cfg: DictConfig, parsed: Sequence[Override], job: _JobKeys) -> None:
-        """Set what Hydra derives from the list of overrides and from the job's number, each only if it differs."""
+        """Set what Hydra derives from the list of overrides and from the job's number."""
         hydra: Any = cfg._get_node("hydra")
         task = [o for o in parsed if not o.is_hydra_override()]
         ours = [str(o.input_line) for o in parsed if o.is_hydra_override()]
-        with read_write(hydra), open_dict(hydra):  # takes a millisecond, so once
-            style, lists, of_job = hydra.job.config.override_dirname, hydra.overrides, hydra.job
-            _fill(lists.task, [str(o.input_line) for o in task])
-            _fill(lists.hydra, [*self._given, *ours])
-            of_job.override_dirname = get_overrides_dirname(
-                overrides=task, kv_sep=style.kv_sep, item_sep=style.item_sep, exclude_keys=style.exclude_keys
-            )
-            if job is not None:
-                of_job.id, of_job.num = str(job[0]), job[0]
-                if hydra.sweep._get_node("dir")._value() != job[1]:
-                    hydra.sweep.dir = job[1]
+        style, lists = hydra.job.config.override_dirname, hydra._get_node("overrides")
+        _fill(hydra, lists._get_node("task"), [str(o.input_line) for o in task])
+        _fill(hydra, lists._get_node("hydra"), [*self._given, *ours])
+        dirname = get_overrides_dirname(
+            overrides=task, kv_sep=style.kv_sep, item_sep=style.item_sep, exclude_keys=style.exclude_keys
+        )
+        of_job = hydra._get_node("job")
+        put(of_job._get_node("override_dirname"), dirname)
+        if job is not None:
+            put(of_job._get_node("id"), str(job[0]))
+            put(of_job._get_node("num"), job[0])
+            put(hydra._get_node("sweep")._get_node("dir"), job[1])
 
 
-def _fill(node: ListConfig, texts: list[str]) -> None:
-    """Make a list hold ``texts``, touching only those that differ."""
+def _fill(hydra: DictConfig, node: Any, texts: list[str]) -> None:
+    """Make a list hold ``texts``, as written: an override may hold an interpolation."""
     if len(node) != len(texts):
-        node._set_value(texts)
-        return
-    for i, text in enumerate(texts):
-        item: Any = node._get_node(i)  # as written: an override may hold an interpolation
-        if item._value() != text:
-            node[i] = text
+        with read_write(hydra), open_dict(hydra):
+            node._set_value(texts)
+    else:
+        for i, text in enumerate(texts):
+            put(node._get_node(i), text)
 
 
 def job_config(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> DictConfig:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper.configs import value_in
 from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, disk_full, output_path, rank_failed, replace
@@ -105,9 +105,8 @@ def current_attempt() -> Attempt | None:
 def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
     """A config as ``{'optimizer.lr': 3e-4, …}`` without its spaces, resolved where it can be; lists stay whole."""
     flat: dict[str, Any] = {}
-    for key in cfg:
+    for key, node in value_in(cfg).items():
         name = f"{prefix}{key}"
-        node = cfg._get_node(key)
         value = value_in(node)
         if isinstance(value, str) and (value == "???" or "${" in value):
             if OmegaConf.is_missing(cfg, key):
@@ -120,9 +119,9 @@ def flatten(cfg: Any, prefix: str = "") -> dict[str, Any]:
                 continue
         if key == "space" and is_space(node):
             continue
-        if OmegaConf.is_dict(node) and value is not None:
+        if isinstance(node, DictConfig) and value is not None:
             flat.update(flatten(node, f"{name}."))
-        elif OmegaConf.is_list(node) and value is not None:
+        elif isinstance(node, ListConfig) and value is not None:
             flat[name] = str(OmegaConf.to_container(node, resolve=False))
         else:
             flat[name] = value if isinstance(value, (int, float, bool, type(None))) else str(value)

@@ -19,13 +19,14 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 
+from sweeper.configs import as_written
 from sweeper.folder import NO_SPACE, End, disk_full, write_end
 from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.blank import Blank
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.nursery import settle
-from sweeper.study.launchers.run_job import hydra_yaml, run_job
+from sweeper.study.launchers.run_job import run_job, yaml_of
 from sweeper.study.launchers.trial_processes import Run
 from sweeper.trial.report import RANK, DiskFull, Pruned, Recorded, describe, interrupted, on_interrupt
 from sweeper.trial.silent import fail
@@ -53,7 +54,9 @@ class JobRunner:
             if id(cfg) in self._warmed:
                 return
             self._warmed.add(id(cfg))
-            hydra_yaml(cfg.hydra)
+            content = as_written(cfg)
+            yaml_of(content.pop("hydra"), "hydra")
+            yaml_of(content)
             for name in self.preload:
                 module, _, function = name.partition(":")
                 if function:

@@ -7,6 +7,7 @@ Here copies go through pickle and YAML through libyaml, which takes 15.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from hydra import version
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobRuntime, JobStatus, _flush_loggers, configure_log, env_override
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 
-from sweeper.configs import as_written, copied
+from sweeper.configs import as_written, copied, put
 from sweeper.folder import replace
 from sweeper.masked import masked_in
 
@@ -37,9 +38,9 @@ def run_job(
     As with Hydra, an exception of the task function is the result's, and only the job's logging is set up.
     A later attempt, and a process with a ``rank``, log to files of their own, and the latter leaves ``.hydra`` alone.
     """
-    with read_write(config.hydra.runtime), open_dict(config.hydra.runtime):
-        config.hydra.runtime.output_dir = str(folder)
-    OmegaConf.set_readonly(config.hydra, True)
+    put(config.hydra.runtime._get_node("output_dir"), str(folder))
+    if not OmegaConf.is_readonly(config.hydra):
+        OmegaConf.set_readonly(config.hydra, True)
     ret = JobReturn()
     ret.cfg, ret.hydra_cfg = _split(config)
     HydraConfig.instance().cfg = ret.hydra_cfg  # type: ignore[assignment]
@@ -57,9 +58,9 @@ def run_job(
     if config.hydra.output_subdir is not None and not rank:
         record = folder / config.hydra.output_subdir
         record.mkdir(parents=True, exist_ok=True)
-        write_yaml(ret.cfg, record / "config.yaml")
-        replace(record / "hydra.yaml", hydra_yaml(config.hydra))
-        write_yaml(config.hydra.overrides.task, record / "overrides.yaml")
+        replace(record / "config.yaml", yaml_of(as_written(ret.cfg)))
+        replace(record / "hydra.yaml", yaml_of(as_written(config.hydra), "hydra"))
+        replace(record / "overrides.yaml", _yaml(masked_in(ret.overrides)))
 
     with env_override(job.env_set):
         context.callbacks.on_job_start(config=config, task_function=task_function)
@@ -113,20 +114,22 @@ def _yaml(value: Any) -> str:
     return str(yaml.dump(value, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=_Dumper))
 
 
-def write_yaml(config: Any, path: Path) -> None:
-    """Write a config as Hydra does: unresolved, in order; only rare strings are quoted in another style."""
-    replace(path, _yaml(masked_in(as_written(config))))
+_texts: dict[str, str] = {}  # of the parts of configs, most of which are the same from trial to trial
 
 
-_texts: dict[str, str] = {}  # of the parts of `hydra`, which are the same in most trials
+def yaml_of(content: Mapping[Any, Any], under: str | None = None) -> str:
+    """A config, ``as_written``, or what there is ``under`` a key, as Hydra writes it: unresolved, in order.
 
-
-def hydra_yaml(hydra: DictConfig) -> str:
-    """The text of ``hydra.yaml``; what a nursery has written its forks find written but for what is their own."""
+    Only rare strings are quoted in another style. What a nursery has written its forks find written.
+    """
+    begin = "" if under is None else f"{under}:\n"
     parts = []
-    for part in masked_in(as_written(hydra)).items():
-        known = repr(part)
+    for part in content.items():
+        known = f"{begin}{part!r}"
         if known not in _texts:
-            _texts[known] = _yaml({"hydra": dict([part])}).removeprefix("hydra:\n")
+            if len(_texts) > 1000:
+                _texts.clear()
+            masked = masked_in(dict([part]))
+            _texts[known] = _yaml(masked if under is None else {under: masked}).removeprefix(begin)
         parts.append(_texts[known])
-    return "hydra:\n" + "".join(parts)
+    return begin + "".join(parts) if parts else _yaml(content)
