@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,7 @@ from sweeper.trial.setup import Setup
 from sweeper.trial.tasks import Task
 
 EVAL_BATCH = 512  # examples a forward pass in evaluation: bounds memory, does not change the result
+SHUFFLED_BYTES = 2**26  # inputs of which an epoch may hold a second copy
 
 
 @dataclass(frozen=True)
@@ -80,18 +82,25 @@ def train_epoch(run: Setup, epoch: int, batch_size: int, ranks: Alone = ALONE) -
     order = torch.randperm(len(targets), generator=generator(run.seed, "order", epoch)).to(run.device)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     losses: list[Tensor] = []
-    batches = torch.split(order, batch_size)
-    for batch in batches:
-        batch_inputs, batch_targets = ranks.part(*run.regularizers.change_batch(inputs[batch], targets[batch]))
-        loss = ranks.mean(run.loss(model(batch_inputs), batch_targets), len(batch))
+    sizes: list[int] = []
+    for batch in _batches(inputs, targets, order, batch_size):
+        batch_inputs, batch_targets = ranks.part(*run.regularizers.change_batch(*batch))
+        sizes.append(len(batch[1]))
+        loss = ranks.mean_loss(run, model(batch_inputs), batch_targets, sizes[-1])
         for parameter in parameters:
             parameter.grad = None  # optimizer.zero_grad() opens a profiler's record: 50 of a small step's 1,250 µs
         torch.autograd.backward(loss)
         optimizer.step()
         losses.append(loss.detach())
-    sizes = torch.tensor([len(batch) for batch in batches], dtype=torch.float64, device=run.device)
-    total = torch.stack(losses).double() @ sizes
+    total = torch.stack(losses).double() @ torch.tensor(sizes, dtype=torch.float64, device=run.device)
     return ranks.average(total).item() / len(targets)  # the epoch's only wait for the device
+
+
+def _batches(inputs: Tensor, targets: Tensor, order: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """(inputs, targets) of each batch; what is small is shuffled in one go, 15 µs a batch less."""
+    if inputs.nbytes <= SHUFFLED_BYTES:
+        return zip(torch.split(inputs[order], size), torch.split(targets[order], size), strict=True)
+    return ((inputs[batch], targets[batch]) for batch in torch.split(order, size))
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sweeper.errors import ConfigError
+from sweeper.trial.setup import Setup
 
 T = TypeVar("T")
 
@@ -36,9 +37,9 @@ class Alone:
         """This process's examples of a batch."""
         return inputs, targets
 
-    def mean(self, losses: Tensor, batch: int) -> Tensor:
-        """From this process's losses, (part,), what to minimise so that together it is the batch's mean."""
-        return losses.mean()
+    def mean_loss(self, run: Setup, outputs: Tensor, targets: Tensor, batch: int) -> Tensor:
+        """Of this process's part of a batch, what to minimise so that together it is the batch's mean."""
+        return run.mean_loss(outputs, targets)
 
     def average(self, value: Tensor) -> Tensor:
         """The mean of the processes' values."""
@@ -73,8 +74,10 @@ class Together(Alone):
         own = slice(self.rank * batch // self.world, (self.rank + 1) * batch // self.world)
         return inputs[own], targets[own]
 
-    def mean(self, losses: Tensor, batch: int) -> Tensor:
-        return losses.sum() * (self.world / batch)  # gradients are averaged over processes, whose parts may differ
+    def mean_loss(self, run: Setup, outputs: Tensor, targets: Tensor, batch: int) -> Tensor:
+        return run.loss(outputs, targets).sum() * (
+            self.world / batch
+        )  # gradients are averaged over processes, whose parts may differ
 
     def average(self, value: Tensor) -> Tensor:
         averaged: Tensor = self._fabric.all_reduce(value, reduce_op="mean")

@@ -44,6 +44,11 @@ class Setup:
         """Names of what each epoch reports."""
         return ("train_loss", "val_loss", f"val_{self.task.metric}")
 
+    def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean of ``loss``, a scalar: the task's own where no regularizer changed it."""
+        mine = self.loss == self.task.losses
+        return self.task.mean_loss(outputs, targets) if mine else self.loss(outputs, targets).mean()
+
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint must hold to go on."""
         return {

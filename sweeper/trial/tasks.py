@@ -24,6 +24,9 @@ class Task(Protocol):
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of each example, (examples,)."""
 
+    def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean of :meth:`losses`, a scalar."""
+
     def score(self, outputs: Tensor, targets: Tensor) -> float:
         """The metric over a whole split."""
 
@@ -44,6 +47,10 @@ class Classification:
         """Cross-entropy."""
         return F.cross_entropy(outputs, targets, reduction="none")
 
+    def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """In one kernel: 25 of a small step's 600 µs less than the mean of all."""
+        return F.cross_entropy(outputs, targets)
+
     def score(self, outputs: Tensor, targets: Tensor) -> float:
         """Accuracy, the share of examples whose largest output is their class."""
         return (outputs.argmax(1) == targets).double().mean().item()
@@ -63,6 +70,10 @@ class Regression:
     def losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Squared error."""
         return (outputs.squeeze(1) - targets).square()
+
+    def mean_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean squared error."""
+        return self.losses(outputs, targets).mean()
 
     def score(self, outputs: Tensor, targets: Tensor) -> float:
         """R², the share of the split's variance explained; the split's own mean scores 0."""
