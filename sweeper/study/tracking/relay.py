@@ -115,7 +115,10 @@ def run(
         study = read_study(folder)
         if study is None:
             return None
-        return Mirror(study, find_target(study, uri, experiment, os.environ), say, refused)
+        mirror = Mirror(study, find_target(study, uri, experiment, os.environ), say, refused)
+        if not os.nice(0):  # until now it had to come to an end: who waits at a short sweep's end waits for that
+            os.nice(10)  # training goes first
+        return mirror
 
     def waiting() -> None:
         print(f"another relay is at work on {folder}; waiting for it to finish", file=sys.stderr)
@@ -153,7 +156,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--experiment")
     parser.add_argument("--give-up-s", type=float, default=GIVE_UP_S)
     args = parser.parse_args(argv)
-    os.nice(10)  # training goes first
     import_lean(args.tracking_uri, os.environ.get("MLFLOW_TRACKING_URI"))
     gc.set_threshold(20_000, 50)  # SQLAlchemy makes many objects and little garbage: 11 % of a run's CPU
     for hang_up in (signal.SIGINT, signal.SIGHUP):
