@@ -32,7 +32,9 @@ def main() -> int:
     args = arguments()
     install(ray=args.ray)
     measurements: dict[str, Callable[[], Table | list[Table]]] = {
-        "sweeps": lambda: sweeps.measure(tuple(args.trials), tuple(args.slow_trials), args.repeats, args.ray),
+        "sweeps": lambda: sweeps.measure(
+            tuple(args.trials), tuple(args.slow_trials), tuple(args.limit_trials), args.repeats, args.ray
+        ),
         "noop": lambda: noop.measure(tuple(args.noop_trials), tuple(args.noop_peer_trials)),
         "start": lambda: start.measure(args.starts),
         "busy": lambda: busy.measure(args.uneven_trials, args.unit_s),
@@ -63,7 +65,8 @@ def arguments() -> argparse.Namespace:
     two = {"nargs": 2, "type": int, "metavar": ("FEW", "MANY")}
     parser.add_argument("--trials", nargs=3, type=int, default=(10, 50, 90), metavar=("FEW", "MANY", "MOST"))
     parser.add_argument("--slow-trials", default=(2, 6), help="of submitit_local and Ray Tune", **two)
-    parser.add_argument("--repeats", type=int, default=2, help="of ours and joblib's sweeps")
+    parser.add_argument("--limit-trials", default=(50, 250), help="of ours, plain Optuna and bare loops", **two)
+    parser.add_argument("--repeats", type=int, default=3, help="of ours, joblib's, plain Optuna's and bare loops")
     parser.add_argument("--noop-trials", default=(50, 250), **two)
     parser.add_argument("--noop-peer-trials", default=(20, 100), **two)
     parser.add_argument("--starts", type=int, default=4, help="of each command")

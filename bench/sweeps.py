@@ -44,13 +44,15 @@ class Cost:
         return 60 * trials / self.wall_s(trials)
 
 
-def measure(trials: tuple[int, int, int], slow: tuple[int, int], repeats: int, ray: bool) -> Table:
+def measure(
+    trials: tuple[int, int, int], slow: tuple[int, int], limits: tuple[int, int], repeats: int, ray: bool
+) -> Table:
     few, many, most = trials
     once = {"basic": (few, many), "submitit_local": slow}
     if ray:
         once |= {"Ray Tune": (few, many), "Ray Tune, reuse_actors": (few, many)}
     # taking turns, so that a slower minute of the machine meets both sides of a requirement
-    turns = [("sweeper", n) for n in trials] + [("joblib", n) for n in trials]
+    turns = [("sweeper", n) for n in {many: 0, **dict.fromkeys(limits)}] + [("joblib", n) for n in trials]
     turns = turns * repeats + [(tool, n) for tool, counts in once.items() for n in counts]
     walls: dict[tuple[str, int], list[float]] = {}
     for tool, n in turns:
@@ -64,21 +66,25 @@ def measure(trials: tuple[int, int, int], slow: tuple[int, int], repeats: int, r
             )
     how = (
         f"Whole commands of {many} trials, start included, until every run is FINISHED in MLflow's SQLite store; each "
-        f"tool at its defaults. Sweeper, joblib and plain Optuna: medians of {repeats}, the others once. The marginal "
-        f"time is from {few} and {most} trials, of basic{' and Ray' * ray} from {few} and {many}, of submitit_local "
-        f"from {slow[0]} and {slow[1]}, drawn out to {many}. The peers' app trains by `bench/apps/digits_mlp.py`, the "
-        "same work as our code (last rows), and logs each epoch's metrics in one call. Plain Optuna logs nothing."
+        f"tool at its defaults. Sweeper, joblib, plain Optuna and bare loops: medians of {repeats}, the others once. "
+        f"The marginal time of joblib is from {few} and {most} trials, of basic{' and Ray' * ray} from {few} and "
+        f"{many}, of submitit_local from {slow[0]} and {slow[1]}, drawn out to {many}; of sweeper, which brings runs "
+        f"to MLflow in a process beside the trials, and of plain Optuna from {limits[0]} and {limits[1]}, where that "
+        "has started. The peers' app trains by `bench/apps/digits_mlp.py`, the same work as our code (last rows), and "
+        "logs each epoch's metrics in one call. Plain Optuna logs nothing."
     )
-    plain: dict[str, dict[int, list[float]]] = {tool: {n: [] for n in trials} for tool in ("sweeper", *PLAIN)}
+    plain: dict[str, dict[int, list[float]]] = {tool: {n: [] for n in limits} for tool in ("sweeper", *PLAIN)}
+    loops_s = []
     for _ in range(repeats):
+        loops_s.append(two_bare_loops(limits[1]))
         for tool, runs in plain.items():
             for n, found in runs.items():
                 found.append(_untracked(n) if tool == "sweeper" else _plain(tool, n))
     bare = {tool: Cost({n: median(found) for n, found in runs.items()}) for tool, runs in plain.items()}
     rows = [
         *_compare(costs, many),
-        *_compare(bare, many, ", no MLflow"),
-        *_limits(costs["sweeper"], bare["sweeper"], many),
+        *_compare(bare, limits[0], ", no MLflow"),
+        *_limits(costs["sweeper"], bare["sweeper"], median(loops_s), many),
     ]
     return Table(f"{many} trainings with MLflow on two slots", how, rows)
 
@@ -147,9 +153,8 @@ def _compare(costs: dict[str, Cost], n: int, what: str = "") -> list[Row]:
     return rows
 
 
-def _limits(ours: Cost, untracked: Cost, trials: int) -> list[Row]:
+def _limits(ours: Cost, untracked: Cost, loops_s: float, trials: int) -> list[Row]:
     (plain_s, plain_cpu_s), (own_s, own_cpu_s) = bare_loop("plain", trials), bare_loop("ours", trials)
-    loops_s = two_bare_loops(trials)
     loops, no_mlflow = "two bare loops, one a core", "marginal time a trial, no MLflow"
     against: list[tuple[str, float, str, float, float | None]] = [
         ("marginal time a trial", ours.marginal_s, loops, loops_s, 1.35),
@@ -172,6 +177,6 @@ def bare_loop(code: str, trials: int) -> tuple[float, float]:
 
 
 def two_bare_loops(trials: int) -> float:
-    """Seconds a training where both cores train, each in a loop of its own."""
-    command = [PYTHON, str(APPS / "bare_loop.py"), "plain", str(trials)]
+    """Seconds a training where both cores train, each in a loop of its own that does half of them."""
+    command = [PYTHON, str(APPS / "bare_loop.py"), "plain", str(trials // 2)]
     return sum(float(ran.output.split()[-2]) for ran in _at_once(command, fresh_folder("bare-two"), 2)) / 2 / 2
