@@ -75,7 +75,8 @@ class Composer:
 
     def _fresh(self, shape: tuple[str, ...]) -> DictConfig:
         if shape in self.composed:
-            return pickle.loads(self.composed[shape])  # type: ignore[no-any-return]
+            with suppress(Exception):  # of an object that only the process that composed it knows
+                return pickle.loads(self.composed[shape])  # type: ignore[no-any-return]
         cfg = self.loader.load_sweep_config(self.master, list(shape))
         with suppress(Exception):  # an object in it that pickle can't take
             self.composed[shape] = pickle.dumps(cfg, pickle.HIGHEST_PROTOCOL)

@@ -18,6 +18,7 @@ from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
+from omegaconf import DictConfig
 
 from sweeper.configs import as_written
 from sweeper.folder import NO_SPACE, End, disk_full, write_end
@@ -50,7 +51,7 @@ class JobRunner:
         The first time, each ``module:function`` of ``preload`` is called with the config, to read data and such.
         """
         try:
-            cfg = job_config(self.composer, run.job.overrides, run.job.number, run.job.sweep_dir)
+            cfg = self._config(run)
             if id(cfg) in self._warmed:
                 return
             self._warmed.add(id(cfg))
@@ -62,7 +63,15 @@ class JobRunner:
                 if function:
                     getattr(importlib.import_module(module), function)(cfg)
         except Exception as error:  # the trial meets it again, where it is recorded
-            print(f"sweeper: preload: {type(error).__name__}: {error}", file=sys.stderr)
+            print(f"sweeper: preload: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+
+    def _config(self, run: Run) -> DictConfig:
+        if (
+            run.composed is not None and self.command is None
+        ):  # a worker reads the code, and so the config, as it is now
+            self.composer.composed.setdefault(*run.composed)
+        job = run.job
+        return job_config(self.composer, job.overrides, job.number, job.sweep_dir)
 
     def live(self, run: Run, pipe: Connection | None) -> int:
         """The life of a trial's process; its exit code (0 if the task function returned).
@@ -98,7 +107,7 @@ class JobRunner:
             _begin(run)
             if again:
                 self.warm(run)
-            cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
+            cfg = self._config(run)
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
             rank = int(run.env.get(RANK) or 0)
             ret = run_job(self.context, task, cfg, job.folder, attempt=job.attempt, rank=rank)

@@ -173,8 +173,10 @@ class LocalSlots:
             self._begin(*self._waiting.popleft())
 
     def _begin(self, job: Job, return_path: str | None) -> None:
-        assert self._connection is not None, "start() comes before submit()"
+        assert self._connection is not None and self._runner is not None, "start() comes before submit()"
         self._used = True
+        shape = self._runner.composer.shape(job.overrides)
+        composed = self._runner.composer.composed.get(shape)
         slot = self._free_slots.pop(0)
         self._running[job.number, job.attempt] = slot
         s = self.settings
@@ -186,6 +188,7 @@ class LocalSlots:
             memory_bytes=None if s.mem_gb is None else int(s.mem_gb * 2**30),
             return_path=return_path,
             trials_per_process=s.trials_per_process if s.mem_gb is None else 1,
+            composed=None if composed is None else (shape, composed),
         )
         try:
             self._connection.send(run)

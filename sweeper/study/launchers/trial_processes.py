@@ -30,6 +30,7 @@ class Run:
     memory_bytes: int | None
     return_path: str | None  # where Hydra's JobReturn is wanted, for `launch`
     trials_per_process: int = 1
+    composed: tuple[tuple[str, ...], bytes] | None = None  # its config's shape, as the sweeping process composed it
 
 
 @dataclass(frozen=True)

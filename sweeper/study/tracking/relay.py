@@ -35,7 +35,7 @@ from sweeper.study.tracking.mlflow_store import find_target, import_lean, is_loc
 from sweeper.study.tracking.record import read_study
 
 LOCK = "relay.lock"
-POLL_S = (0.5, 2.0)  # between looks at the folders: when something came, when nothing does
+POLL_S = (1.0, 2.0)  # between looks at the folders: when something came, when nothing does
 RETRY_S = (0.5, 5.0)  # between tries at a store in trouble, doubling
 GIVE_UP_S = 30.0
 

@@ -117,3 +117,34 @@ def test_a_job_taken_ahead_begins_after_a_trial_that_returned_not_after_one_that
     found = results(tmp_path / "s")
     assert sum(found["counts"].values()) == 9
     assert all(len(list(folder.glob("events.*"))) == 1 for folder in tmp_path.glob("s/[0-9]*"))
+
+
+EDITS = """
+from pathlib import Path
+import hydra
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="config")
+def main(cfg):
+    for path in Path(__file__).parent.glob("conf/part/*.yaml"):
+        path.write_text("value: 99")
+    return cfg.part.value
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("trials", [1, 100])
+def test_config_files_that_change_while_a_sweep_runs_do_not_reach_its_forks(run, tmp_path, trials):
+    (tmp_path / "conf" / "part").mkdir(parents=True)
+    (tmp_path / "edits.py").write_text(EDITS)
+    (tmp_path / "conf" / "config.yaml").write_text("defaults: [part: a]")
+    for value, name in enumerate("abc"):
+        (tmp_path / "conf" / "part" / f"{name}.yaml").write_text(f"value: {value}")
+    done = run(
+        tmp_path / "edits.py", *SWEEP, "hydra.launcher.slots=1", f"hydra.launcher.trials_per_process={trials}",
+        "hydra.launcher.start_method=fork", "hydra/sweeper/sampler=grid", "part=choice(a,b,c)",
+        "hydra.sweeper.n_trials=3",
+    )  # fmt: skip
+    assert done.code == 0, done
+    assert sorted(read_attempt(tmp_path / "s" / str(i), 0).end.values for i in range(3)) == [[0], [1], [2]]
