@@ -66,9 +66,8 @@ class JobRunner:
             print(f"sweeper: preload: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
 
     def _config(self, run: Run) -> DictConfig:
-        if (
-            run.composed is not None and self.command is None
-        ):  # a worker reads the code, and so the config, as it is now
+        worker = self.command is not None  # which reads the code, and so the config, as it is now
+        if run.composed is not None and not worker:
             self.composer.composed.setdefault(*run.composed)
         job = run.job
         return job_config(self.composer, job.overrides, job.number, job.sweep_dir)
