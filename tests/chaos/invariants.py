@@ -80,7 +80,7 @@ def nothing_left(storm: Storm) -> Iterator[str]:
     while (storm.jobs() or storm.processes()) and time.monotonic() < deadline:
         time.sleep(0.2)
     yield from (f"process {pid} is left: {command_line(pid)}" for pid in storm.processes())
-    yield from (f"job {job} is left" for job in storm.jobs())
+    yield from (f"job {job} is left" for job in storm.queue())
     beside = re.compile(r"\..*\.\d+|.*\.(part|tmp|new)")
     for path in [*storm.disk.path.rglob("*"), *storm.temporary.rglob("*")]:
         if path.is_relative_to(storm.temporary) or beside.fullmatch(path.name):

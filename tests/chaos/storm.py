@@ -232,10 +232,15 @@ class Storm:
 
         A preflight of an orchestrator that was killed is none: its limit of a minute ends it.
         """
+        return [line.split()[0] for line in self.queue()]
+
+    def queue(self) -> list[str]:
+        """The same, each with its state, what it waits for, and where it is."""
         if self.cluster is None or not self.cluster.alive("slurmctld"):
             return []
-        said = self.cluster.command("squeue", "-h", "-r", "-p", "main", "-S", "i", "-o", "%F_%K", check=False)
-        return [job for job in said.split() if not job.endswith("N/A")]
+        told = ("-h", "-r", "-p", "main", "-S", "i", "-o", "%F_%K %T %r %N")
+        said = self.cluster.command("squeue", *told, check=False)
+        return [line for line in said.splitlines() if not line.split()[0].endswith("N/A")]
 
     def in_jobs(self) -> list[int]:
         """Processes of jobs on their nodes: scripts, the job's own, its trials."""
