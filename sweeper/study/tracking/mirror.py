@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import repeat, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +112,20 @@ class Mirror:
 
     def _bring_whole(self, whole: list[tuple[Trial, Run]]) -> None:
         """Those that ended before the store had heard of them, together."""
-        stored = self.store.insert([(run, trial.folder) for trial, run in whole]) if whole else None
-        self.brought += len(stored or ())
-        for (trial, run), inserted in zip(whole, stored or repeat(None)):  # noqa: B905 one of them has no end
-            self._bring_trial(trial, run, inserted)
+        with self.store.bring_new([(run, trial.folder) for trial, run in whole]) as brought:
+            for (trial, run), stored in zip(whole, brought, strict=True):
+                self._bring_trial(trial, run, stored)
         whole.clear()
 
-    def _bring_trial(self, trial: Trial, run: Run, inserted: Stored | None = None) -> None:
+    def _bring_trial(self, trial: Trial, run: Run, brought: Callable[[], Stored] | None = None) -> None:
         number = trial.number
         known = number in self.runs
         with self._refusal(number):
-            self.runs[number] = self._bring(run, inserted or self.runs.get(number), trial.folder)
+            if brought is None:
+                self.runs[number] = self._bring(run, self.runs.get(number), trial.folder)
+            else:
+                self.runs[number] = brought()
+                self.brought += 1
             self.measured |= {metric.key for metric in run.metrics}
             if not known:
                 self._say_run(number)

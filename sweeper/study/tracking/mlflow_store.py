@@ -9,8 +9,10 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE
 PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
 METRICS_PER_BATCH = 800
 RUNS_PER_PAGE = 1000
+AT_ONCE = 4  # runs on their way to a server
 
 TRAINING = {"mlflow.experimentKind": "custom_model_development"}  # or its pages are about language models
 
@@ -259,13 +262,31 @@ class Store:
             if not token:
                 return runs
 
+    @contextmanager
+    def bring_new(self, runs: Sequence[tuple[Run, Path]]) -> Iterator[list[Callable[[], Stored]]]:
+        """Make new runs that have ended, each from its folder; each is had by a call, which may raise as :meth:`bring`.
+
+        Several at once where they go to a server: most of the time is its answers' way.
+        """
+        inserted = self.insert(runs)
+        if inserted is not None:
+            yield [partial(_same, stored) for stored in inserted]
+        elif self.target.database is not None:
+            yield [partial(self.bring, run, None, folder) for run, folder in runs]
+        else:
+            pool = ThreadPoolExecutor(AT_ONCE)
+            try:
+                yield [pool.submit(self.bring, run, None, folder).result for run, folder in runs]
+            finally:
+                pool.shutdown(cancel_futures=True)
+
     def insert(self, runs: Sequence[tuple[Run, Path]]) -> list[Stored] | None:
         """Make new runs that have ended, each from its folder, all in one transaction; None where that can't be.
 
         Then nothing was changed, and :meth:`bring` says why.
         """
-        if not self._takes_whole:
-            return None
+        if not self._takes_whole or not runs:
+            return None if runs else []
         try:
             made = {whole_runs.run_id(run.tags[STUDY], run.tags.get(TRIAL), self.experiment_id): run for run, _ in runs}
             stored = [
@@ -340,6 +361,10 @@ class Store:
             )
         stored.tags.update(tags)
         stored.params = len(run.params)
+
+
+def _same(stored: Stored) -> Stored:
+    return stored
 
 
 def _stored(run: Any) -> Stored:
