@@ -58,6 +58,8 @@ def every_trial_once(folder: Path) -> Iterator[str]:
     folders = {path.parent for path in folder.rglob("events.*.jsonl")}
     if len(folders) != len(names):
         yield f"{len(folders)} trial folders, {len(names)} trials"
+        for path in {folder / name for names_of in names.values() for name in names_of} - folders:
+            yield f"nothing ran in {path}: {[record.read_end(path, n) for n in record.attempts(path)]}"
 
 
 def as_undisturbed(folder: Path, calm: Path) -> Iterator[str]:

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from tests.conftest import start
-from tests.slurm.cluster import Cluster
+from tests.slurm.cluster import Cluster, throwaway
 from tests.slurm.conftest import TOY, both
 from tests.study.test_failures import results, study
 
@@ -114,3 +114,25 @@ def test_a_lost_job_is_attempted_again_as_configured(sweep, tmp_path):
         assert attempts == ["events.0.jsonl", "events.1.jsonl"]
     assert len(study(tmp_path / "s").trials) == 2
     assert "killed by signal 9 (SIGKILL); attempt 2 of 2" in done.err
+
+
+def test_a_job_that_slurm_requeued_after_its_trial_and_cannot_start_is_cancelled(run, tmp_path):
+    """As a node that is lost in a job's last moments does, and then a prolog that fails."""
+    prolog, broken = tmp_path / "prolog", tmp_path / "broken"
+    prolog.write_text(f"#!/bin/sh\n[ ! -e '{broken}' ]\n")
+    prolog.chmod(0o755)
+    with throwaway(Prolog=prolog) as cluster:
+        sweep = (*TOY, "x=uniform(0,1)", "hydra.sweeper.n_trials=1")
+        assert run(*sweep, **cluster.env).code == 0
+        broken.touch()
+        job = job_of(tmp_path / "s" / "0")
+        cluster.command("scontrol", "requeue", job)
+        deadline = time.monotonic() + 30
+        while (said := cluster.command("squeue", "-h", "-o", "%T %r").strip()) != "PENDING launch failed requeued held":
+            assert time.monotonic() < deadline, said
+            time.sleep(0.1)
+        assert run(*sweep, **cluster.env).code == 0
+        while cluster.command("squeue", "-h").strip():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert len(list((tmp_path / "s" / "0").glob("events.*"))) == 1

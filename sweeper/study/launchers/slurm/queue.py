@@ -86,6 +86,10 @@ class Queue:
             return None
         return found
 
+    def stuck(self) -> dict[str, Status]:
+        """By their ids those that SLURM will not start again by itself."""
+        return {job_id: status for job_id, status in self._jobs.items() if status.stuck}
+
 
 def indices(written: str) -> list[range]:
     """``0-3,7,9-15:2%5`` as ranges."""

@@ -6,6 +6,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -266,9 +267,19 @@ class SlurmSlots:
             over = status is None or status.ended or status.stuck
             flying.over_since = (flying.over_since or now) if over else None
         self._tell_held()
+        self._cancel_stuck(answer)
         # never busy with asking for more than a tenth of the time
         slowest = max(POLL_S[1], 10 * (now - began))
         self._poll_s = max(POLL_S[0], 10 * (now - began)) if changed else min(self._poll_s * 1.3, slowest)
+
+    def _cancel_stuck(self, answer: Queue) -> None:
+        """What SLURM requeued although its trials had ended, and could not start: it would wait for a person."""
+        of_trials = {flying.submitted.id for flying in self._flying.values()}
+        stuck = {job_id: status for job_id, status in answer.stuck().items() if job_id not in of_trials}
+        if stuck:
+            ours = {submitted.script for submitted in self.submitter.ledger.read().values()}
+            with suppress(SlurmAway, Refused):
+                queue.cancel([job_id for job_id, status in stuck.items() if status.script in ours])
 
     def _tell_held(self) -> None:
         """Say once of a job that it waits for a person."""
@@ -380,4 +391,7 @@ class SlurmSlots:
                 )
 
     def close(self) -> None:
-        pass
+        if self._submitter is not None and not self._told_away:
+            with suppress(SlurmAway):
+                self._cancel_stuck(queue.look())
+            self._submitter = None
