@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -81,7 +82,7 @@ class Storm:
         self.proxy = Proxy(self.server.port)
         self.disk = Disk(self.base / "disk")  # last: from here on there is something to close
         self.study = self.disk.path / self.app.folder
-        self._ledger = Tail(self.study / "trials.jsonl")
+        self._ledger, self._inode = Tail(self.study / "trials.jsonl"), 0
         self.output = self.base / "output.log"
 
     def environment(self, **extra: str) -> dict[str, str]:
@@ -175,6 +176,9 @@ class Storm:
     def gain(self) -> bool:
         """Read on in the ledger; whether it has new trials."""
         before = len(self._numbers)
+        with suppress(FileNotFoundError):
+            if (inode := self._ledger.path.stat().st_ino) != self._inode:  # a torn one was mended: written anew
+                self._inode, self._ledger = inode, Tail(self._ledger.path)
         self._numbers |= {line["number"] for line in self._ledger.read() if "number" in line}
         return len(self._numbers) > before
 

@@ -27,6 +27,7 @@ from hydra.core.utils import configure_log, setup_globals
 from hydra.types import HydraContext, RunMode
 
 from sweeper.errors import ConfigError
+from sweeper.folder import NO_SPACE, disk_full
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
@@ -62,16 +63,24 @@ def command_of(runner: JobRunner) -> Command:
 def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
     """Bring this interpreter to Hydra's door, call ``then`` there with the runner and return what it returned.
 
-    On the way back the program is left by an exception. DoorNotReached if the program ends before.
+    On the way back the program is left by an exception. DoorNotReached if the program ends before; what ``then`` raises
+    is raised here, behind the program's back.
     """
     if command.program is None and command.module is None:
         return then(_from_pickle(command))
-    given, code = dict(os.environ), None
+    given, code, ours = dict(os.environ), None, None
 
     def door(hydra: Hydra, config_name: str | None, task_function: Any, *_: Any, **__: Any) -> None:
-        nonlocal code
+        nonlocal code, ours
         if getattr(task_function, "__qualname__", None) != command.door:
             return  # an earlier sweep of the same program
+        try:
+            code = inside(hydra, task_function)
+        except BaseException as error:  # Hydra would print it, and exit as for a mistake of the program
+            ours = error
+        raise _Left
+
+    def inside(hydra: Hydra, task_function: Any) -> int:
         os.environ.update(given)  # what the program changes again was changed where the sweep was started
         cwd, kept, kept_callbacks = pickle.loads(command.state)
         os.chdir(cwd)
@@ -82,8 +91,7 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
         task = Recorded(task_function, objectives=command.objectives)
         runner = JobRunner(Composer(hydra.config_loader, config), context, task)
         runner.command = command
-        code = then(runner)
-        raise _Left
+        return then(runner)
 
     before = Hydra.multirun, Hydra.get_mode
     Hydra.multirun = door  # type: ignore[method-assign, assignment]
@@ -94,12 +102,14 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
     except SystemExit as error:
         how = f"called sys.exit({error.code!r})"
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and code is None:
+        if isinstance(error, KeyboardInterrupt) and code is None and ours is None:
             raise
-        if code is None:
+        if code is None and ours is None:
             raise DoorNotReached(f"the program failed before it reached Hydra: {describe(error)[1]}") from error
     finally:
         Hydra.multirun, Hydra.get_mode = before  # type: ignore[method-assign]
+    if ours is not None:
+        raise ours
     if code is None:
         raise DoorNotReached(f"the program {how} before it reached Hydra")
     return code
@@ -112,10 +122,14 @@ def work(command: Command, job: Job, then: Callable[[JobRunner], int]) -> int:
     except DoorNotReached as stopped:
         if stopped.__cause__ is not None:
             traceback.print_exception(stopped.__cause__.with_traceback(_of_program(stopped.__cause__.__traceback__)))
+        if disk_full(stopped.__cause__, job.folder):
+            return NO_SPACE
         put_on_record(job, stopped, str(stopped))
         return 1
     except (Exception, KeyboardInterrupt) as error:
         traceback.print_exc()
+        if disk_full(error, job.folder):
+            return NO_SPACE
         put_on_record(job, error)
         return 1
 
