@@ -40,6 +40,9 @@ from sweeper.study.view.terminal import say
 def mend_files(folder: StudyFolder) -> None:
     """Put aside what can't be read, and put back what was kept twice; the folder is claimed."""
     path = folder.path
+    for name in (LEDGER, STUDY, COPY, RESULTS, END):
+        for beside in path.glob(f".{name}.[0-9]*"):  # of one that was killed before it could rename it
+            beside.unlink(missing_ok=True)
     _keep_twice(folder)
     for name, found in ((RESULTS, read_results(path)), (END, read_study_end(path))):
         if found is None and (path / name).exists():
@@ -48,7 +51,7 @@ def mend_files(folder: StudyFolder) -> None:
     lines = ledger.read()
     torn = (path / LEDGER).exists() and (path / LEDGER).stat().st_size > ledger.offset
     if ledger.skipped or torn:
-        aside = folder.set_aside(LEDGER)
+        aside = folder.set_aside(LEDGER, copied=True)  # in its place until the new one is whole
         say(f"{LEDGER} has {ledger.skipped + torn} line(s) that can't be read: kept as {aside}, the others count")
         _rewrite(path / LEDGER, lines)
 

@@ -181,12 +181,15 @@ class StudyFolder:
     def end(self, state: str, reason: str | None) -> None:
         replace(self.path / END, json.dumps({"state": state, "reason": reason, "time": time.time()}))
 
-    def set_aside(self, name: str) -> str:
-        """Keep a file that can't be read under another name, which is returned."""
+    def set_aside(self, name: str, *, copied: bool = False) -> str:
+        """Keep a file that can't be read under another name, which is returned; as a copy, for one that is replaced."""
         number = 0
         while (aside := self.path / f"{name}.corrupt{f'-{number + 1}' if number else ''}").exists():
             number += 1
-        (self.path / name).rename(aside)
+        if copied:
+            shutil.copy2(self.path / name, aside)
+        else:
+            (self.path / name).rename(aside)
         if name == LEDGER:
             self._tail, self._submitted = Tail(self.path / LEDGER), {}
         return aside.name

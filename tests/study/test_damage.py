@@ -219,3 +219,17 @@ def test_a_study_recorded_without_checksums_goes_on_whatever_its_folder_is_calle
         assert done.code == 1 and "can't be read" not in done.err and "corrupt" not in done.err, done
         assert told(tmp_path / "s2") == told(whole.folders["random"])
     assert not list(tmp_path.glob("s2/*/*.1.*")), "a trial ran again"
+
+
+def test_a_ledger_is_mended_beside_the_torn_one_and_what_a_kill_left_of_that_goes(quick, tmp_path):
+    sweep = ("toy.py", *SWEEP, "x=uniform(0,1)")
+    assert quick(*sweep, "hydra.sweeper.n_trials=2").code == 0
+    ledger, left = tmp_path / "s" / "trials.jsonl", tmp_path / "s" / ".trials.jsonl.4242"
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole + b'{"number":')
+    left.write_bytes(whole[:50])
+    done = quick(*sweep, "hydra.sweeper.n_trials=3")
+    assert done.code == 0 and "kept as trials.jsonl.corrupt" in done.err, done
+    assert (tmp_path / "s" / "trials.jsonl.corrupt").read_bytes() == whole + b'{"number":'
+    assert ledger.read_bytes().startswith(whole) and len(ledger.read_bytes().splitlines()) == 3
+    assert not left.exists()
