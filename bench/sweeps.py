@@ -52,7 +52,7 @@ def measure(
     if ray:
         once |= {"Ray Tune": (few, many), "Ray Tune, reuse_actors": (few, many)}
     # taking turns, so that a slower minute of the machine meets both sides of a requirement
-    turns = [("sweeper", n) for n in {many: 0, **dict.fromkeys(limits)}] + [("joblib", n) for n in trials]
+    turns = [("sweeper", n) for n in dict.fromkeys((many, *limits))] + [("joblib", n) for n in trials]
     turns = turns * repeats + [(tool, n) for tool, counts in once.items() for n in counts]
     walls: dict[tuple[str, int], list[float]] = {}
     for tool, n in turns:

@@ -75,9 +75,8 @@ class Together(Alone):
         return inputs[own], targets[own]
 
     def mean_loss(self, run: Setup, outputs: Tensor, targets: Tensor, batch: int) -> Tensor:
-        return run.loss(outputs, targets).sum() * (
-            self.world / batch
-        )  # gradients are averaged over processes, whose parts may differ
+        scale = self.world / batch  # gradients are averaged over processes, whose parts may differ
+        return run.loss(outputs, targets).sum() * scale
 
     def average(self, value: Tensor) -> Tensor:
         averaged: Tensor = self._fabric.all_reduce(value, reduce_op="mean")

@@ -102,9 +102,9 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
     except SystemExit as error:
         how = f"called sys.exit({error.code!r})"
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) and code is None and ours is None:
-            raise
         if code is None and ours is None:
+            if isinstance(error, KeyboardInterrupt):
+                raise
             raise DoorNotReached(f"the program failed before it reached Hydra: {describe(error)[1]}") from error
     finally:
         Hydra.multirun, Hydra.get_mode = before  # type: ignore[method-assign]

@@ -285,8 +285,10 @@ class Store:
 
         Then nothing was changed, and :meth:`bring` says why.
         """
-        if not self._takes_whole or not runs:
-            return None if runs else []
+        if not runs:
+            return []
+        if not self._takes_whole:
+            return None
         try:
             made = {whole_runs.run_id(run.tags[STUDY], run.tags.get(TRIAL), self.experiment_id): run for run, _ in runs}
             stored = [

@@ -110,13 +110,14 @@ def run(
     The exit code: 0 all was brought, 1 MLflow refused some trials for good, 3 the store stayed away.
     """
     refused: set[int | None] = set()
+    born = os.nice(0)
 
     def connect() -> Mirror | None:
         study = read_study(folder)
         if study is None:
             return None
         mirror = Mirror(study, find_target(study, uri, experiment, os.environ), say, refused)
-        if not os.nice(0):  # until now it had to come to an end: who waits at a short sweep's end waits for that
+        if orders is not None and os.nice(0) == born:  # not its start: who waits at a short sweep's end waits for that
             os.nice(10)  # training goes first
         return mirror
 
