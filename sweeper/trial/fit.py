@@ -15,6 +15,7 @@ from sweeper.trial.ranks import Alone
 from sweeper.trial.report import report
 from sweeper.trial.seeds import generator, seed_everything
 from sweeper.trial.setup import Setup
+from sweeper.trial.step import backward_on, step_of
 from sweeper.trial.tasks import Task
 
 EVAL_BATCH = 512  # examples a forward pass in evaluation: bounds memory, does not change the result
@@ -75,12 +76,13 @@ def fit(run: Setup, *, epochs: int, batch_size: int, checkpoint: Checkpoint, ran
 
 def train_epoch(run: Setup, epoch: int, batch_size: int, ranks: Alone = ALONE) -> float:
     """One pass, shuffled; the loss as it was minimised, its mean over the epoch weighted by example."""
-    model, optimizer, (inputs, targets) = ranks.wrap(run.model).train(), run.optimizer, run.train
+    model, (inputs, targets) = ranks.wrap(run.model).train(), run.train
+    backward, step = backward_on(run.device), step_of(run.optimizer)
     own = ("rank", ranks.rank) if ranks.rank else ()  # dropout masks of its own; the batches below are everybody's
     seed_everything(run.seed, "epoch", epoch, *own)
     run.regularizers.epoch_began(run.seed, epoch, run.device)
     order = torch.randperm(len(targets), generator=generator(run.seed, "order", epoch)).to(run.device)
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    parameters = [p for group in run.optimizer.param_groups for p in group["params"]]
     losses: list[Tensor] = []
     sizes: list[int] = []
     for batch in _batches(inputs, targets, order, batch_size):
@@ -89,8 +91,9 @@ def train_epoch(run: Setup, epoch: int, batch_size: int, ranks: Alone = ALONE) -
         loss = ranks.mean_loss(run, model(batch_inputs), batch_targets, sizes[-1])
         for parameter in parameters:
             parameter.grad = None  # optimizer.zero_grad() opens a profiler's record: 50 of a small step's 1,250 µs
-        torch.autograd.backward(loss)
-        optimizer.step()
+        backward(loss)
+        with torch.no_grad():
+            step()
         losses.append(loss.detach())
     total = torch.stack(losses).double() @ torch.tensor(sizes, dtype=torch.float64, device=run.device)
     return ranks.average(total).item() / len(targets)  # the epoch's only wait for the device
