@@ -56,7 +56,7 @@ def test_each_kind_of_failure_is_a_trial_with_its_reason(slurm, tmp_path):
         "raise": "RuntimeError: the weights exploded",
         "exit": "called sys.exit(3)",
         "kill": "killed by signal 9",
-        "memory": "out of memory: SLURM killed it at its limit: exceeded memory limit",
+        "memory": "out of memory: SLURM killed it at its limit, hydra.launcher.mem_gb: exceeded memory limit",
         "none": "must return a number, got 'None'",
         "hang": "exceeded hydra.launcher.timeout_min=1",
         "wait": "cancelled from outside (scancel)",
@@ -114,6 +114,17 @@ def test_a_lost_job_is_attempted_again_as_configured(sweep, tmp_path):
         assert attempts == ["events.0.jsonl", "events.1.jsonl"]
     assert len(study(tmp_path / "s").trials) == 2
     assert "killed by signal 9 (SIGKILL); attempt 2 of 2" in done.err
+
+
+def test_trials_that_waited_in_a_job_that_died_run_in_another(slurm, tmp_path):
+    sweep = start(
+        *TOY, "mode=wait", "x=uniform(0,1)", "hydra.sweeper.n_trials=3", "hydra.launcher.trials_per_job=3", cwd=tmp_path
+    )
+    slurm.kill_job(job_of(tmp_path / "s" / "0"))
+    (tmp_path / "go").touch()
+    out, err = sweep.communicate(timeout=90)
+    assert sweep.returncode == 1 and "trial 0000 FAIL its job was killed by signal 9" in err, out + err
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 1}
 
 
 def test_a_job_that_slurm_requeued_after_its_trial_and_cannot_start_is_cancelled(run, tmp_path):

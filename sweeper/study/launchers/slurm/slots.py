@@ -353,12 +353,14 @@ class SlurmSlots:
             error = not self.settings.stderr_to_stdout
             log = tail(log_path(self.submitter.folder, job_id, error=error))
             reason, lost = why(flying.status, accounted.get(job_id), log, self.settings.timeout_min)
+            by_hand = flying.status is not None and flying.status.state == "CANCELLED"
+            ran = any(record.attempts(job.folder)[job.attempt :] for job in flying.submitted.jobs)
             for number, trial in flying.left.items():
                 begun = trial.attempts()
                 attempt = begun[-1][0] if begun else trial.attempt
-                exits.append(
-                    Exit(number, attempt, f"{reason} (job {job_id})", lost, cancelled=flying.submitted.cancelled)
-                )
+                waited = ran and not begun and not by_hand  # for a trial that has ended them both
+                cancelled = flying.submitted.cancelled or waited
+                exits.append(Exit(number, attempt, f"{reason} (job {job_id})", lost, cancelled=cancelled))
             flying.left = {}
         return exits
 

@@ -20,7 +20,7 @@ def why(status: Status | None, accounted: str | None, log: str, timeout_min: flo
     memory = _MEMORY.search(log)
     if state == "OUT_OF_MEMORY" or memory:
         said = f": {memory[1].strip()}" if memory else ""
-        return f"out of memory: SLURM killed it at its limit{said}", True
+        return f"out of memory: SLURM killed it at its limit, hydra.launcher.mem_gb{said}", True
     node = f" on {status.node}" if status and status.node else ""
     match state:
         case "TIMEOUT":
