@@ -58,7 +58,7 @@ def _figures(study: Study, complete: list[FrozenTrial], metric: str) -> Iterator
 
     with _import_without("matplotlib", "sklearn"):
         import optuna.importance  # noqa: F401 (visualization imports it when it draws)
-        from optuna import visualization as draw
+        import optuna.visualization as draw  # `from optuna` would get one that imports itself later
 
     if objectives in (2, 3):
         yield "pareto_front", partial(draw.plot_pareto_front, study)

@@ -1,9 +1,12 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import optuna
 import pytest
 
 from sweeper.study.view.plots import write_plots
+from tests.conftest import ROOT
 
 
 def study_of(trials: int, directions: int = 1, params: int = 2) -> optuna.Study:
@@ -50,3 +53,15 @@ def test_failed_and_infinite_trials_do_no_harm(tmp_path: Path) -> None:
     study.tell(study.ask(), state=optuna.trial.TrialState.FAIL)
     study.tell(study.ask(), float("inf"))
     assert names(write_plots(study, tmp_path)) >= {"history", "slice"}
+
+
+def test_they_are_drawn_without_what_optuna_would_import_beside(tmp_path: Path) -> None:
+    code = f"""if True:
+        import sys
+        from pathlib import Path
+        from sweeper.study.view.plots import write_plots
+        from tests.study.view.test_plots import study_of
+        assert write_plots(study_of(3), Path({str(tmp_path)!r}))
+        assert not {{"matplotlib", "sklearn"}} & sys.modules.keys()
+    """
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
