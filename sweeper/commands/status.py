@@ -47,7 +47,7 @@ class _Counted:
     running: list[Trial] = field(default_factory=list)
     waiting: list[Trial] = field(default_factory=list)
     interrupted: int = 0
-    failed: list[tuple[Trial, int, str]] = field(default_factory=list)
+    failed: dict[str, list[tuple[Trial, int]]] = field(default_factory=dict)  # by their reason, with the attempt
     best: tuple[float, Trial] | None = None
 
 
@@ -55,14 +55,16 @@ def report(study: Study, trials: Trials) -> tuple[str, bool]:
     """The text, and whether nothing more will come without another command."""
     said = StudyFolder(study.folder).read()
     list(trials.submitted())
+    jobs, alive = _jobs(said.get("jobs")), _orchestrator(study.folder)
     counted = _count(trials, maximize=said.get("directions") == ["maximize"])
-    jobs = _jobs(said.get("jobs"))
+    if jobs is None and not alive:  # its trials' processes died with it
+        counted.interrupted += len(counted.running)
+        counted.running.clear()
     total = max(_total(study.folder) + trials.repeats, len(trials.known))
     ended = sum(counted.ended.values())
     states = ", ".join(f"{n} {state}" for state, n in counted.ended.items() if n or state == "complete")
     rest = f"{len(counted.running)} running, {len(counted.waiting)} waiting"
     rest += f", {counted.interrupted} interrupted" if counted.interrupted else ""
-    alive = _orchestrator(study.folder)
     end = read_study_end(study.folder)
     lines = [
         f"{study.name}: {ended} of {total} trials have ended: {states}; {rest}",
@@ -75,10 +77,12 @@ def report(study: Study, trials: Trials) -> tuple[str, bool]:
         lines.append(f"best          {trial.number:04d}  {said.get('metric', 'objective')}={value:.6g}  {_row(trial)}")
     lines += [f"running       {_running(trial)}" for trial in counted.running[:SHOWN]]
     lines += [f"              … and {n - SHOWN} more" for n in [len(counted.running)] if n > SHOWN]
-    for trial, attempt, reason in counted.failed[:SHOWN]:
+    for reason, failed in list(counted.failed.items())[:SHOWN]:
+        trial, attempt = failed[0]
+        alike = f" and {len(failed) - 1} more" if failed[1:] else ""
         log = os.path.relpath(record.output_path(trial.folder, attempt))
-        lines.append(f"failed        {trial.number:04d}  {reason}  {log}")
-    lines += [f"              … and {n - SHOWN} more" for n in [len(counted.failed)] if n > SHOWN]
+        lines.append(f"failed        {trial.number:04d}{alike}  {reason}  {log}")
+    lines += [f"              … and {n - SHOWN} more reasons" for n in [len(counted.failed)] if n > SHOWN]
     return "\n".join(lines), not alive and (ended >= total or jobs in (None, NO_JOB))
 
 
@@ -95,7 +99,7 @@ def _count(trials: Trials, *, maximize: bool) -> _Counted:
             assert end is not None
             counted.ended[end.state.lower()] += 1
             if end.state == record.FAIL:
-                counted.failed.append((trial, number, end.reason or ""))
+                counted.failed.setdefault(end.reason or "", []).append((trial, number))
             elif end.state == record.COMPLETE and end.values and len(end.values) == 1:
                 value = end.values[0]
                 better = counted.best is None or (value > counted.best[0] if maximize else value < counted.best[0])

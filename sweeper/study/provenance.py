@@ -78,12 +78,9 @@ def command_line(**overrides: object) -> str:
     Dots of a key are written as ``__``: ``command_line(hydra__sweeper__n_trials=100)``.
     """
     given = {key.replace("__", "."): value for key, value in overrides.items()}
-    last = {a.partition("=")[0]: i for i, a in enumerate(sys.argv)}
-    kept = [
-        a
-        for i, a in enumerate(sys.argv)
-        if i > 0 and a.partition("=")[0] not in given and last[a.partition("=")[0]] == i
-    ]
+    words = [word for word in sys.argv[1:] if order() is None or word in argv()]  # an order adds its own
+    last = {word.partition("=")[0]: i for i, word in enumerate(words)}
+    kept = [w for i, w in enumerate(words) if (key := w.partition("=")[0]) not in given and last[key] == i]
     return masked(shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())]))
 
 

@@ -127,7 +127,7 @@ class Sweep:
                         reason = f"{loop.in_hand} trial(s) queued or running"
                         reason += f", {later} not submitted yet" if later else ""
                     elif results.failures:
-                        state, reason, exit_code = "FAIL", f"{len(results.failures)} trial(s) failed", 1
+                        state, reason, exit_code = "FAIL", results.failed(), 1
                 except SweepStopped as stopped:
                     state, reason, exit_code = stopped.state, str(stopped), stopped.exit_code
                     self.slots.cancel()
@@ -254,12 +254,12 @@ class Sweep:
     def _show_plan(self, found: dict[str, str], sampler: Any) -> None:
         say(f"dry run: nothing is started. Space, {len(found)} parameter(s):")
         for key, written in found.items():
-            print(f"  {key}: {written}")
+            print(f"  {key}: {written}", flush=True)
         size = _size(sampler)
         total = self.settings.n_trials if size is None else min(self.settings.n_trials, size)
         plan = self.slots.plan(self.space.examples[0], total)
         if plan:
-            print(plan)
+            print(plan, flush=True)
         points = "" if size is None else f" (the space has {self.space.size} points)"
         say(f"{total} trials{points}, sampler {describe(self.settings.sampler)['name']}:")
         if not isinstance(sampler, PlannedSampler):

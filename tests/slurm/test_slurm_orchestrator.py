@@ -153,7 +153,8 @@ def test_retry_repeats_only_what_failed(slurm, run, tmp_path):
     said = sweeper("retry", "s", cwd=tmp_path)  # nobody has told Optuna yet
     assert said.returncode == 0 and "failed trial(s) to repeat" in said.stderr, said
     until(lambda: queue_is_empty(slurm))
-    assert sweeper("collect", "s", cwd=tmp_path).returncode == 0
+    said = sweeper("collect", "s", cwd=tmp_path)
+    assert said.returncode == 0 and "detach=true" in said.stdout.splitlines()[-1], said  # as the person typed it
     trials = study(tmp_path / "s").trials
     failed = [t.params["x"] for t in trials[:4] if t.state.name == "FAIL"]
     assert 0 < len(failed) < 4

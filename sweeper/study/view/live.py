@@ -95,6 +95,9 @@ class View:
             line.append(f"  {assignments(best['params'])}  ")
             line.append(shown_path(best["folder"]), "dim")
             lines.append(line)
+        if self.results.failures:
+            why = f"last failure: {self.results.last_failure()}"
+            lines.append(Text(why, _COLOURS[FAIL], no_wrap=True, overflow="ellipsis"))
         for number, params in sorted(begun.items())[:8]:
             lines.append(Text(f"  {number:04d} {assignments(params)}", "dim", no_wrap=True, overflow="ellipsis"))
         for reason, n in Counter(filter(None, queued.values())).most_common(3):

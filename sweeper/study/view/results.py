@@ -116,6 +116,13 @@ class Results:
     def learn_runs(self, run_ids: Mapping[int, str]) -> None:
         self._runs = run_ids
 
+    def failed(self) -> str:
+        """How many trials have failed, in words."""
+        ended, reasons = sum(self.counts.values()), {f["reason"] for f in self.failures.values()}
+        if len(self.failures) == ended > 1 == len(reasons):
+            return f"all {ended} trials failed, for one reason"
+        return f"{len(self.failures)} trial(s) failed"
+
     def last_failure(self) -> str:
         return str(self.failures[max(self.failures)]["reason"]) if self.failures else ""
 

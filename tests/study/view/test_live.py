@@ -16,14 +16,16 @@ from tests.conftest import APPS, environment
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
 
-def on_a_terminal(tmp_path, *arguments: str, columns: int = 120) -> tuple[int, str, str]:
-    """Exit code, stdout, and everything that stderr drew on a terminal ``columns`` wide."""
+def on_a_terminal(tmp_path, *arguments: str, columns: int = 120, all_of_it: bool = False) -> tuple[int, str, str]:
+    """Exit code, stdout, and everything that stderr (or ``all_of_it``) drew on a terminal ``columns`` wide."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     env = {k: v for k, v in environment(TERM="xterm-256color").items() if k != "COLUMNS"}
     with open(tmp_path / "stdout.txt", "w") as out:
         command = [sys.executable, str(APPS / "toy.py"), *arguments]
-        process = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=out, stderr=theirs, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=env, stdout=theirs if all_of_it else out, stderr=theirs, stdin=subprocess.DEVNULL
+        )
     os.close(theirs)
     drawn = b""
     while True:
@@ -69,6 +71,9 @@ def test_notes_stay_above_the_table_and_failures_are_counted(tmp_path):
     assert "weights exploded" in out
 
 
-def test_a_narrow_terminal_breaks_nothing(tmp_path):
-    code, out, drawn = on_a_terminal(tmp_path, *SWEEP, "x=uniform(0,1)", "hydra.sweeper.n_trials=3", columns=40)
-    assert code == 0 and "3/3" in drawn and "Traceback" not in drawn, (out, drawn)
+def test_a_narrow_terminal_breaks_nothing_and_gets_a_table_without_folders(tmp_path):
+    code, _, drawn = on_a_terminal(
+        tmp_path, *SWEEP, "x=uniform(0,1)", "hydra.sweeper.n_trials=3", columns=32, all_of_it=True
+    )
+    assert code == 0 and "3/3" in drawn and "Traceback" not in drawn, drawn
+    assert "folder" not in drawn and len(re.findall(r"^000\d +\S+ +\S+ *$", drawn, re.MULTILINE)) == 3, drawn

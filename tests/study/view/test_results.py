@@ -67,3 +67,4 @@ def test_thousands_of_failures_are_listed_the_last_ones_with_their_log(tmp_path:
     failed = written(folder)["failed_trials"]
     assert [f["number"] for f in failed] == list(range(TAILS + 50)) and {f["reason"] for f in failed} == {"it broke"}
     assert [f["log_tail"] for f in failed] == [""] * 50 + ["a log"] * TAILS
+    assert found.failed() == f"all {TAILS + 50} trials failed, for one reason"
