@@ -65,10 +65,13 @@ class Checkpoint:
                 raise ConfigError(f"{key} must be {then} as in {path}, got {now}; use another folder or move it")
         return state
 
-    def save(self, state: Mapping[str, Any], *, now: bool) -> None:
-        """Write ``state`` if ``now`` or ``every_s`` seconds have passed since the last time."""
-        if not now and time.monotonic() - self._written < self.every_s:
-            return
+    @property
+    def due(self) -> bool:
+        """Whether ``every_s`` seconds have passed since the last time that it was saved."""
+        return time.monotonic() - self._written >= self.every_s
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Write ``state``, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:

@@ -17,7 +17,7 @@ CONFIG = {"optimizer.lr": 0.1, "seed": 0}
 
 
 def test_what_is_saved_is_loaded(tmp_path):
-    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({"weights": torch.arange(3), "epoch": 2}, now=True)
+    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({"weights": torch.arange(3), "epoch": 2})
     state = Checkpoint(tmp_path, every_s=30, config=CONFIG).load(CPU)
     assert state["epoch"] == 2
     assert torch.equal(state["weights"], torch.arange(3))
@@ -28,18 +28,19 @@ def test_nothing_there_is_a_fresh_start(tmp_path):
     assert Checkpoint(tmp_path / "new", every_s=30, config=CONFIG).load(CPU) is None
 
 
-@pytest.mark.parametrize(("every_s", "written"), [(0, True), (1000, False)])
-def test_is_written_at_most_every_so_many_seconds(tmp_path, every_s, written):
+@pytest.mark.parametrize(("every_s", "due"), [(0, True), (1000, False)])
+def test_is_due_every_so_many_seconds(tmp_path, every_s, due):
     checkpoint = Checkpoint(tmp_path, every_s=every_s, config=CONFIG)
-    checkpoint.save({}, now=False)
-    assert checkpoint.path.exists() is written
+    assert checkpoint.due is due
+    checkpoint.save({})
+    assert checkpoint.due is due
 
 
 @pytest.mark.parametrize("kept", [0, 10, 0.5, 0.99])
 def test_a_torn_one_is_set_aside_and_said(tmp_path, caplog, kept):
     checkpoint = Checkpoint(tmp_path, every_s=30, config=CONFIG)
     for number in range(2):
-        checkpoint.save({"weights": torch.arange(1000)}, now=True)
+        checkpoint.save({"weights": torch.arange(1000)})
         whole = checkpoint.path.read_bytes()
         torn = whole[: int(kept * len(whole)) if kept < 1 else kept]
         checkpoint.path.write_bytes(torn)
@@ -51,19 +52,19 @@ def test_a_torn_one_is_set_aside_and_said(tmp_path, caplog, kept):
 
 def test_what_a_killed_attempt_was_writing_goes_with_its_checkpoint(tmp_path):
     (tmp_path / ".checkpoint.pt.123").write_bytes(b"half")
-    Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=1).save({}, now=True)
+    Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=1).save({})
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.1.pt"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_is_said_as_one(tmp_path):
     with small_disk(tmp_path / "disk", 64) as disk, pytest.raises((OSError, RuntimeError)) as raised:
-        Checkpoint(disk, every_s=30, config=CONFIG).save({"weights": torch.zeros(100_000)}, now=True)
+        Checkpoint(disk, every_s=30, config=CONFIG).save({"weights": torch.zeros(100_000)})
     assert disk_full(raised.value, tmp_path)
 
 
 def test_another_config_is_refused_by_key(tmp_path):
-    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({}, now=True)
+    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({})
     other = Checkpoint(tmp_path, every_s=30, config={**CONFIG, "optimizer.lr": 0.2})
     with pytest.raises(ConfigError, match=r"optimizer.lr must be 0.1 as in .*checkpoint.pt, got 0.2; use another"):
         other.load(CPU)
@@ -71,7 +72,7 @@ def test_another_config_is_refused_by_key(tmp_path):
 
 def test_one_damaged_inside_is_set_aside(tmp_path):
     checkpoint = Checkpoint(tmp_path, every_s=30, config=CONFIG)
-    checkpoint.save({"weights": torch.arange(1000)}, now=True)
+    checkpoint.save({"weights": torch.arange(1000)})
     whole = bytearray(checkpoint.path.read_bytes())
     start = whole.index(b"data.pkl") + 8
     whole[start : start + 200] = b"\xff" * 200
@@ -82,17 +83,17 @@ def test_one_damaged_inside_is_set_aside(tmp_path):
 
 def test_a_later_attempt_goes_on_from_an_earlier_one_in_a_file_of_its_own(tmp_path):
     first = Checkpoint(tmp_path, every_s=30, config=CONFIG)
-    first.save({"epoch": 3}, now=True)
+    first.save({"epoch": 3})
     second = Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=2)
     assert second.load(CPU) == {"epoch": 3}
-    second.save({"epoch": 4}, now=True)
+    second.save({"epoch": 4})
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.2.pt"]
-    first.save({"epoch": 5}, now=True)  # its node was only thought lost
+    first.save({"epoch": 5})  # its node was only thought lost
     assert Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=3).load(CPU) == {"epoch": 4}
 
 
 def test_a_torn_checkpoint_leaves_the_earlier_one(tmp_path):
-    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({"epoch": 3}, now=True)
+    Checkpoint(tmp_path, every_s=30, config=CONFIG).save({"epoch": 3})
     (tmp_path / "checkpoint.1.pt").write_bytes(b"PK torn")
     assert Checkpoint(tmp_path, every_s=30, config=CONFIG, attempt=1).load(CPU) == {"epoch": 3}
 
@@ -101,7 +102,7 @@ def test_a_torn_checkpoint_leaves_the_earlier_one(tmp_path):
 @settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_one_is_what_was_written_or_nothing(tmp_path_factory, damage, at, noise):
     checkpoint = Checkpoint(tmp_path_factory.mktemp("c"), every_s=30, config=CONFIG)
-    checkpoint.save({"weights": torch.arange(300), "epoch": 2}, now=True)
+    checkpoint.save({"weights": torch.arange(300), "epoch": 2})
     checkpoint.path.write_bytes(damaged := damage(checkpoint.path.read_bytes(), at, noise))
     state = checkpoint.load(CPU)
     if state is None:
