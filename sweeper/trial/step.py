@@ -69,10 +69,13 @@ def _adam(optimizer: Optimizer, group: dict[str, Any]) -> Callable[[list[Tensor]
         return None
     decoupled = type(optimizer) is AdamW or group.get("decoupled_weight_decay")
     kernel = torch._fused_adamw_ if decoupled else torch._fused_adam_
+    count = torch.stack([state["step"] for state in states])
+    for state, step in zip(states, count.unbind(), strict=True):
+        state["step"] = step  # a view, so that one addition counts for all
     steps, means, squares = ([state[name] for state in states] for name in ("step", "exp_avg", "exp_avg_sq"))
 
     def update(gradients: list[Tensor]) -> None:
-        torch._foreach_add_(steps, 1)
+        count.add_(1)
         beta1, beta2 = group["betas"]
         kernel(
             parameters, gradients, means, squares, [], steps, lr=group["lr"], beta1=beta1, beta2=beta2,

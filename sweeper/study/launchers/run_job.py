@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -117,19 +118,36 @@ def _yaml(value: Any) -> str:
 _texts: dict[str, str] = {}  # of the parts of configs, most of which are the same from trial to trial
 
 
-def yaml_of(content: Mapping[Any, Any], under: str | None = None) -> str:
-    """A config, ``as_written``, or what there is ``under`` a key, as Hydra writes it: unresolved, in order.
+def yaml_of(content: Mapping[Any, Any], *above: str) -> str:
+    """A config, ``as_written``, or what there is under the keys ``above``, as Hydra writes it: unresolved, in order.
 
     Only rare strings are quoted in another style. What a nursery has written its forks find written.
     """
-    begin = "" if under is None else f"{under}:\n"
+    begin = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(above))
+    return begin + _parts(content, above, begin) if content else _yaml(content)
+
+
+def _parts(content: Mapping[Any, Any], above: tuple[str, ...], begin: str) -> str:
+    """The lines of ``content`` below those of the keys ``above``, which are ``begin``."""
     parts = []
-    for part in content.items():
-        known = f"{begin}{part!r}"
+    for key, value in content.items():
+        known = f"{begin}{key!r}: {value!r}"
         if known not in _texts:
             if len(_texts) > 1000:
                 _texts.clear()
-            masked = masked_in(dict([part]))
-            _texts[known] = _yaml(masked if under is None else {under: masked}).removeprefix(begin)
+            if isinstance(value, dict) and value and _plain(key):  # of one that changed most is still the same
+                line = f"{'  ' * len(above)}{key}:\n"
+                _texts[known] = line + _parts(value, (*above, key), begin + line)
+            else:
+                part = {key: masked_in(value)}
+                for outer in reversed(above):
+                    part = {outer: part}
+                _texts[known] = _yaml(part).removeprefix(begin)
         parts.append(_texts[known])
-    return begin + "".join(parts) if parts else _yaml(content)
+    return "".join(parts)
+
+
+@lru_cache(maxsize=1000)
+def _plain(key: Any) -> bool:
+    """Whether YAML has a key as it is."""
+    return isinstance(key, str) and _yaml({key: 0}) == f"{key}: 0\n"
