@@ -79,7 +79,7 @@ def test_adams_lists_are_made_once_and_hooks_and_profilers_get_the_whole_step():
         return getattr(chosen, "__name__", "torch's, bare")
 
     assert [step(), step()] == ["torch's, bare", "fused"]
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+    with profile(activities=[ProfilerActivity.CPU], acc_events=True) as profiler:
         step()
     assert "Optimizer.step#AdamW.step" in {event.key for event in profiler.key_averages()}
     calls: list[int] = []
