@@ -40,6 +40,12 @@ class Report:
     page: Path | None = None
     stage: str = "check"
 
+    def __repr__(self) -> str:
+        """A line a verdict, as a notebook shows it."""
+        from sweeper.trial.verdict_lines import lines
+
+        return "\n".join(lines(self))
+
     def __iter__(self) -> Iterator[Verdict]:
         return iter(self.verdicts)
 

@@ -30,7 +30,7 @@ def test_a_healthy_program_passes_and_is_left_as_it_was() -> None:
     state = torch.get_rng_state()
     report = check(model, LOSS, data, optimizer=optimizer)
     assert report.ok
-    assert report["loss_at_init"].state == "pass"
+    assert report["loss_at_init"].state == "pass" and "\npass loss_at_init " in repr(report)
     assert all(torch.equal(a, b) for a, b in zip(weights, model.parameters(), strict=True))
     assert all(
         p.grad is not None and torch.equal(a, p.grad) for a, p in zip(gradients, model.parameters(), strict=True)

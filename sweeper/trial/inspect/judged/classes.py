@@ -31,9 +31,9 @@ def classes_balanced(found: Inspected) -> Verdict:
     unreadable = [p.label for p in found.examples.problems if p.example is None and p.label is not None]
     low, high = int(counts.argmin()), int(counts.argmax())
     picture = bars(dict(zip(classes, counts.tolist(), strict=True)), "examples a class", y="examples")
-    reason = f"{len(classes)} classes, {counts[low]} examples ({classes[low]}) to {counts[high]} ({classes[high]})" + (
-        f", {len(unreadable)} more unreadable" if unreadable else ""
-    )
+    ends = f"{counts[low]} examples ({classes[low]}) to {counts[high]} ({classes[high]})"
+    sizes = f"{counts[low]} examples each" if counts[low] == counts[high] else ends
+    reason = f"{len(classes)} classes, {sizes}" + (f", {len(unreadable)} more unreadable" if unreadable else "")
     if (counts > 0).sum() < 2:
         advice = "data.root needs a folder a class" if found.images else "name another target"
         return judged("classes_balanced", 1, False, reason, expected="two classes or more", advice=advice,
