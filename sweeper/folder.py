@@ -108,11 +108,16 @@ def replace(path: Path, content: str | bytes, *, private: bool = False) -> None:
 
 def append_line(fd: int, event: Mapping[str, Any]) -> None:
     """Append one JSON line with one ``write``; a short write (full disk) raises OSError."""
-    body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")[:-1]
-    line = b'%b%b%08x"}\n' % (body, _CHECK, zlib.crc32(body))
+    line = as_line(event)
     if os.write(fd, line) != len(line):
         os.write(fd, b"\n")  # close the torn line, so that the next one stands alone
         raise OSError(28, "no space left: a record line was written in part")
+
+
+def as_line(event: Mapping[str, Any]) -> bytes:
+    """An event as JSON with its checksum."""
+    body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")[:-1]
+    return b'%b%b%08x"}\n' % (body, _CHECK, zlib.crc32(body))
 
 
 def read_line(line: bytes) -> dict[str, Any] | None:

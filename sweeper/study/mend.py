@@ -53,7 +53,7 @@ def mend_files(folder: StudyFolder) -> None:
     if ledger.skipped or torn:
         aside = folder.set_aside(LEDGER, copied=True)  # in its place until the new one is whole
         say(f"{LEDGER} has {ledger.skipped + torn} line(s) that can't be read: kept as {aside}, the others count")
-        _rewrite(path / LEDGER, lines)
+        record.replace(path / LEDGER, b"".join(record.as_line(line) for line in lines if as_submission(line)))
 
 
 def _keep_twice(folder: StudyFolder) -> None:
@@ -169,18 +169,6 @@ def _put_back(path: Path, attempt: int, trial: FrozenTrial) -> None:
     end = End(trial.state.name, trial.values, trial.user_attrs.get("sweeper.reason"))
     end.time = when.timestamp() if when else end.time
     record.write_end(path, attempt, end)
-
-
-def _rewrite(path: Path, lines: Sequence[dict[str, Any]]) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-    try:
-        for line in lines:
-            if as_submission(line):
-                record.append_line(fd, line)
-    finally:
-        os.close(fd)
-    beside.rename(path)
 
 
 def _said_aside(folder: StudyFolder, name: str, then: str) -> None:

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError, nearest
 from sweeper.masked import masked
+from sweeper.study.values import flag, whole
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,20 @@ def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
         direction=direction,
         storage=raw["storage"],
         study_name=_text(raw["study_name"]),
-        n_trials=_whole("n_trials", raw["n_trials"], at_least=1),
-        n_jobs=None if raw["n_jobs"] is None else _whole("n_jobs", raw["n_jobs"], at_least=1),
+        n_trials=whole("hydra.sweeper.n_trials", raw["n_trials"], at_least=1),
+        n_jobs=None if raw["n_jobs"] is None else whole("hydra.sweeper.n_jobs", raw["n_jobs"], at_least=1),
         max_failure_rate=_share("max_failure_rate", raw["max_failure_rate"]),
         params=_params(raw["params"] if raw["params"] is not None else _as_params(raw["search_space"])),
         custom_search_space=_text(raw["custom_search_space"]),
         pruner=raw["pruner"],
         monitor=_text(raw["monitor"]),
         search=_globs(raw["search"]),
-        repeats=_whole("repeats", raw["repeats"], at_least=1),
-        retries=_whole("retries", raw["retries"], at_least=0),
-        seed=_whole("seed", raw["seed"], at_least=0),
+        repeats=whole("hydra.sweeper.repeats", raw["repeats"], at_least=1),
+        retries=whole("hydra.sweeper.retries", raw["retries"], at_least=0),
+        seed=whole("hydra.sweeper.seed", raw["seed"], at_least=0),
         tracking=read_tracking(raw["tracking"]),
-        dry_run=_flag("dry_run", raw["dry_run"]),
-        detach=_flag("detach", raw["detach"]),
+        dry_run=flag("hydra.sweeper.dry_run", raw["dry_run"]),
+        detach=flag("hydra.sweeper.detach", raw["detach"]),
     )
 
 
@@ -152,15 +153,6 @@ def _directions(value: Any) -> tuple[str, ...]:
     return names
 
 
-def _whole(key: str, value: Any, *, at_least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
-        raise ConfigError(
-            f"hydra.sweeper.{key} must be a whole number >= {at_least}, got {value!r}; "
-            f"try hydra.sweeper.{key}={max(at_least, 1)}"
-        )
-    return value
-
-
 def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
@@ -171,12 +163,6 @@ def _share(key: str, value: Any) -> float:
             f"hydra.sweeper.{key} must be a share from 0 to 1, got {value!r}; try hydra.sweeper.{key}=1.0"
         )
     return float(value)
-
-
-def _flag(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigError(f"hydra.sweeper.{key} must be true or false, got {value!r}")
-    return value
 
 
 def _globs(value: Any) -> tuple[str, ...]:

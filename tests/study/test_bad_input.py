@@ -63,14 +63,17 @@ SWEEPER = [
 LAUNCHER = [
     ([M, "hydra/launcher=locl"], ["hydra/launcher/locl", "local"]),
     ([M, "hydra.launcher.timeout_min=-1"], ["hydra.launcher.timeout_min", "> 0", "-1"]),
+    ([M, "hydra.launcher.timeout_min=true"], ["hydra.launcher.timeout_min", "number > 0", "True"]),
     ([M, "hydra.launcher.slots=0"], ["hydra.launcher.slots", ">= 1"]),
     ([M, "+hydra.launcher.slot=2"], ["hydra.launcher.slot", "did you mean 'slots'"]),
     ([M, "hydra.launcher.gpus=99"], ["hydra.launcher.gpus", "visible", "got 99", "null"]),
     ([M, "hydra.launcher.preload=[nowhere]"], ["hydra.launcher.preload", "'nowhere'", "remove"]),
+    ([M, "hydra.launcher.preload=['']"], ["hydra.launcher.preload", "''", "remove"]),
     ([M, "hydra.launcher.preload=5"], ["hydra.launcher.preload", "list", "5"]),
     ([M, "hydra/launcher=submitit_local", "hydra.launcher.nodes=2"], ["hydra.launcher.nodes", "must be 1", "got 2"]),
     ([M, SLURM, "hydra.launcher.timeout_min=0"], ["hydra.launcher.timeout_min", ">= 1", "got 0"]),
-    ([M, SLURM, "hydra.launcher.mem_gb=4GB"], ["hydra.launcher.mem_gb", "number > 0", "'4GB'", "mem_gb=4"]),
+    ([M, SLURM, "hydra.launcher.mem_gb=4GB"], ["hydra.launcher.mem_gb", "number > 0", "'4GB'", "mem_gb=1"]),
+    ([M, SLURM, "hydra.launcher.max_num_timeout=often"], ["hydra.launcher.max_num_timeout", ">= 0", "'often'"]),
     ([M, SLURM, "hydra.launcher.account=[lab]"], ["hydra.launcher.account", "text or null", "['lab']"]),
     ([M, SLURM, "hydra.launcher.additional_parameters=5"], ["hydra.launcher.additional_parameters", "map", "got 5"]),
     (

@@ -22,6 +22,7 @@ from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.nursery import Stop
 from sweeper.study.launchers.start_method import start_nursery
 from sweeper.study.launchers.trial_processes import GPUS, Ended, Run
+from sweeper.study.values import positive, whole
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +43,12 @@ class LocalSettings:
     start_method: str | None = None
 
     def __post_init__(self) -> None:
-        for key in ("slots", "threads", "gpus_per_trial", "trials_per_gpu", "trials_per_process"):
-            value = getattr(self, key)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ConfigError(
-                    f"hydra.launcher.{key} must be a whole number >= 1, got {value!r}; try hydra.launcher.{key}=1"
-                )
-        if self.gpus is not None and (isinstance(self.gpus, bool) or not isinstance(self.gpus, int) or self.gpus < 0):
-            raise ConfigError(f"hydra.launcher.gpus must be a whole number >= 0 or null, got {self.gpus!r}")
+        for key in ("slots", "threads", "gpus", "gpus_per_trial", "trials_per_gpu", "trials_per_process"):
+            if (value := getattr(self, key)) is not None:
+                whole(f"hydra.launcher.{key}", value, at_least=0 if key == "gpus" else 1)
         for key in ("timeout_min", "mem_gb"):
-            value = getattr(self, key)
-            if value is not None and (not isinstance(value, (int, float)) or not value > 0):
-                raise ConfigError(f"hydra.launcher.{key} must be > 0 or null, got {value!r}")
+            if (value := getattr(self, key)) is not None:
+                positive(f"hydra.launcher.{key}", value)
         if self.start_method not in (None, "fork", "spawn"):
             raise ConfigError(
                 f"hydra.launcher.start_method must be fork, spawn or null, got {self.start_method!r}; "
@@ -79,7 +74,8 @@ def read_local_settings(keys: Mapping[str, Any], kind: type[LocalSettings] = Loc
         raise ConfigError(f"hydra.launcher.preload must be a list of modules, got {preload!r}; try preload=[torch]")
     names = (preload,) if isinstance(preload, str) else tuple(str(p) for p in preload)
     for name in names:
-        if importlib.util.find_spec(name.partition(":")[0].partition(".")[0]) is None:
+        root = name.partition(":")[0].partition(".")[0]
+        if not root or importlib.util.find_spec(root) is None:
             raise ConfigError(f"hydra.launcher.preload must name modules that can be imported, got {name!r}; remove it")
     return kind(**{**keys, "preload": names})
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError, nearest, require
+from sweeper.study.values import flag, positive, whole
 
 _COUNTS = (
     "timeout_min", "cpus_per_task", "cpus_per_gpu", "gpus_per_node", "gpus_per_task", "tasks_per_node", "nodes",
@@ -82,17 +83,13 @@ class SlurmSettings:
 
     def __post_init__(self) -> None:
         for key in _COUNTS:
-            value = getattr(self, key)
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise ConfigError(f"hydra.launcher.{key} must be a whole number >= 1, got {value!r}; try {key}=1")
+            if (value := getattr(self, key)) is not None:
+                whole(f"hydra.launcher.{key}", value, at_least=1)
         for key in _FLAGS:
-            value = getattr(self, key)
-            if not isinstance(value, bool):
-                raise ConfigError(f"hydra.launcher.{key} must be true or false, got {value!r}; try {key}=false")
-        if self.max_num_timeout < 0:
-            raise ConfigError(f"hydra.launcher.max_num_timeout must be >= 0, got {self.max_num_timeout}; try 0")
-        if self.mem_gb is not None and not (isinstance(self.mem_gb, int | float) and self.mem_gb > 0):
-            raise ConfigError(f"hydra.launcher.mem_gb must be a number > 0 or null, got {self.mem_gb!r}; try mem_gb=4")
+            flag(f"hydra.launcher.{key}", getattr(self, key))
+        whole("hydra.launcher.max_num_timeout", self.max_num_timeout, at_least=0)
+        if self.mem_gb is not None:
+            positive("hydra.launcher.mem_gb", self.mem_gb)
         for key in _TEXTS:
             value = getattr(self, key)
             if not isinstance(value, str | None):
