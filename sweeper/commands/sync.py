@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     from sweeper.study.tracking.record import require_study
 
     uri = args.tracking_uri
-    import_lean(uri, require_study(args.folder).uri, os.environ.get("MLFLOW_TRACKING_URI"))
+    import_lean(uri, require_study(args.folder, lone=True).uri, os.environ.get("MLFLOW_TRACKING_URI"))
     last: dict[str, Any] = {}
 
     def say(line: dict[str, Any]) -> None:

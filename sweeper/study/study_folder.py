@@ -138,8 +138,9 @@ class StudyFolder:
         for field in IDENTITY:
             old, new = recorded.get(field), asked[field]
             if old != new:
+                what = "command" if field == "fixed" else field
                 raise ConfigError(
-                    f"{self.path.name} was started with another {field}: {_difference(old, new)}; "
+                    f"{self.path.name} was started with another {what}, now {_difference(old, new)}; "
                     "give the same one to resume it, or another hydra.sweep.dir or "
                     "hydra.sweeper.study_name to start afresh"
                 )

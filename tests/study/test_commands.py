@@ -50,7 +50,12 @@ def test_retry_repeats_only_what_failed(run, tmp_path: Path) -> None:
     assert {t.params["x"] for t in again} == failed and {t.state.name for t in again} == {"COMPLETE"}
 
 
-def test_a_folder_without_a_study_is_one_line(tmp_path: Path) -> None:
-    for word in ("status", "cancel", "retry", "collect"):
-        said = sweeper(word, "nowhere", cwd=tmp_path)
-        assert said.returncode != 0 and "nowhere" in said.stderr and len(said.stderr.splitlines()) == 1, said
+def test_a_folder_without_a_study_is_one_line(run, tmp_path: Path) -> None:
+    assert run("toy.py", "hydra.run.dir=alone").code == 0
+    there = sorted((tmp_path / "alone").iterdir())
+    nowhere = [(word, "nowhere") for word in ("status", "cancel", "retry", "collect")]
+    for word, folder in (*nowhere, ("status", "alone"), ("cancel", "alone")):
+        said = sweeper(word, folder, cwd=tmp_path)
+        assert said.returncode != 0 and f"must hold a study (study.yaml), got '{folder}'" in said.stderr, said
+        assert len(said.stderr.splitlines()) == 1, said
+    assert sorted((tmp_path / "alone").iterdir()) == there

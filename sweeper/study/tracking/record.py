@@ -172,16 +172,16 @@ def _read_lone(folder: Path) -> Study | None:
     return None
 
 
-def require_study(folder: Path) -> Study:
-    """The study or run in a folder; ConfigError for any other folder."""
+def require_study(folder: Path, *, lone: bool = False) -> Study:
+    """The study (or ``lone`` run) in a folder; ConfigError for any other folder."""
     study = read_study(folder)
-    if study is None:
+    if study is not None and study.lone and StudyFolder(study.folder.parent).exists:
+        raise ConfigError(f"{str(folder)!r} is one trial of a study; give the study: {str(folder.parent)!r}")
+    if study is None or study.lone > lone:
+        run = " or a run (events.0.jsonl)" if lone else ""
         raise ConfigError(
-            f"the folder must hold a study ({STUDY}) or a run (events.0.jsonl), got {str(folder)!r}; "
-            "try multirun/<study name>"
+            f"the folder must hold a study ({STUDY}){run}, got {str(folder)!r}; try multirun/<study name>"
         )
-    if study.lone and StudyFolder(study.folder.parent).exists:
-        raise ConfigError(f"{str(folder)!r} is one trial of a study; sync the study: {str(folder.parent)!r}")
     return study
 
 

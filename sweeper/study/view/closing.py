@@ -32,7 +32,8 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: t
         _print(_failed_table(results))
     where = os.path.relpath(results.folder.path)
     counts = ", ".join(f"{n} {s.lower()}" for s, n in results.counts.items() if n or s == COMPLETE)
-    print(f"{state.lower()}: {counts}{f'; {reason}' if reason and state != 'FAIL' and reason != state.lower() else ''}")
+    others = f"; {reason}" if reason and state != "FAIL" and reason != state.lower() else ""
+    print(f"{state.lower()}: {counts}{others}", flush=True)
     if state == "FAIL" and reason:
         say(reason)
     print(f"results  {os.path.join(where, 'optimization_results.yaml')}")
@@ -75,7 +76,7 @@ def _best_table(results: Results, best: Sequence[Mapping[str, Any]], *, folders:
 
 def _failed_table(results: Results) -> Table:
     alike: dict[str, list[dict[str, Any]]] = {}
-    for failure in results.failures.values():
+    for _, failure in sorted(results.failures.items()):
         alike.setdefault(failure["reason"], []).append(failure)
     table = _table("failed", "bold red", "trial", "reason", "folder")
     for reason, failures in list(alike.items())[:ROWS]:
@@ -105,4 +106,4 @@ def _print(*tables: Table) -> None:
     fitting = (table for table in tables if console.measure(table, options=whole).maximum <= console.width)
     with console.capture() as captured:
         console.print(next(fitting, tables[-1]))
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)

@@ -53,7 +53,6 @@ def _figures(study: Study, complete: list[FrozenTrial], metric: str) -> Iterator
     objectives = len(study.directions)
     searched = {name for trial in complete for name in trial.params}
     if len(complete) < 2:
-        log.info("plots: none (%d completed trials, 2 needed)", len(complete))
         return
 
     with _import_without("matplotlib", "sklearn"):
