@@ -70,8 +70,9 @@ def measure(
         f"The marginal time of joblib is from {few} and {most} trials, of basic{' and Ray' * ray} from {few} and "
         f"{many}, of submitit_local from {slow[0]} and {slow[1]}, drawn out to {many}; of sweeper, which brings runs "
         f"to MLflow in a process beside the trials, and of plain Optuna from {limits[0]} and {limits[1]}, where that "
-        "has started. The peers' app trains by `bench/apps/digits_mlp.py`, the same work as our code (last rows), and "
-        "logs each epoch's metrics in one call. Plain Optuna logs nothing."
+        "has started. The peers' app trains by `bench/apps/digits_mlp.py`, the same work to the same end as our "
+        "code, which does it with less of torch's Python (last rows, `sweeper/trial/step.py`), and logs each epoch's "
+        "metrics in one call. Plain Optuna logs nothing."
     )
     plain: dict[str, dict[int, list[float]]] = {tool: {n: [] for n in limits} for tool in ("sweeper", *PLAIN)}
     loops_s = []
