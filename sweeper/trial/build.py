@@ -92,7 +92,10 @@ def _check_type(key: str, value: Any, parameter: inspect.Parameter) -> None:
     if not all(kind in _KINDS for kind in kinds) or value is parameter.default:
         return
     if not any(isinstance(value, _KINDS[k][0]) and (k == "bool" or not isinstance(value, bool)) for k in kinds):
-        raise ConfigError(f"{key} must be {' or '.join(_KINDS[k][1] for k in kinds)}, got {value!r}; set {key}=…")
+        drawn = ", in a sweep by int(interval(low, high))" if isinstance(value, float) and "int" in kinds else ""
+        raise ConfigError(
+            f"{key} must be {' or '.join(_KINDS[k][1] for k in kinds)}, got {value!r}; set {key}=…{drawn}"
+        )
 
 
 def call(bound: functools.partial[Any], key: str, *args: Any, note: str = "", **given: Any) -> Any:

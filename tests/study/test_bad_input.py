@@ -112,7 +112,7 @@ CONFIG = [
     (["optimizer.lr=fast"], ["optimizer.lr must be > 0", "fast", "3e-4"]),
     (["optimizer=sgd", "optimizer.momentum=1.5"], ["optimizer.momentum", "1.5"]),
     (["model.width=wide"], ["model.width must be a whole number", "'wide'", "model.width="]),
-    (["model.depth=1.5"], ["model.depth must be a whole number", "1.5"]),
+    (["model.depth=1.5"], ["model.depth must be a whole number", "1.5", "int(interval("]),
     (["optimizer.lr=true"], ["optimizer.lr must be > 0", "True", "3e-4"]),
     (["optimizer.lr=null"], ["optimizer.lr must be > 0", "None", "3e-4"]),
     (["optimizer.lr=[1]"], ["optimizer.lr must be > 0", "[1]", "3e-4"]),
