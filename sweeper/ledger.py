@@ -20,7 +20,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.folder import Tail, append_line
+from sweeper.lines import Tail, append_line
 from sweeper.space_node import without_space
 
 LEDGER = "checks.jsonl"

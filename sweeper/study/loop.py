@@ -15,7 +15,8 @@ from optuna.trial import Trial, TrialState
 
 from sweeper import folder as record
 from sweeper.errors import ConfigError, nearest
-from sweeper.folder import End, Tail, counted_end
+from sweeper.folder import End, counted_end
+from sweeper.lines import Tail
 from sweeper.masked import masked_in
 from sweeper.study.again import RETRY, order
 from sweeper.study.compose import Composer

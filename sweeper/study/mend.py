@@ -16,7 +16,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper import folder as record
-from sweeper.folder import SETTLED, End, Tail
+from sweeper.folder import SETTLED, End
+from sweeper.lines import Tail, as_line
 from sweeper.study.search.parameter import Parameter, Value
 from sweeper.study.search.samplers import PlannedSampler
 from sweeper.study.search.space import Point, SearchSpace
@@ -53,7 +54,7 @@ def mend_files(folder: StudyFolder) -> None:
     if ledger.skipped or torn:
         aside = folder.set_aside(LEDGER, copied=True)  # in its place until the new one is whole
         say(f"{LEDGER} has {ledger.skipped + torn} line(s) that can't be read: kept as {aside}, the others count")
-        record.replace(path / LEDGER, b"".join(record.as_line(line) for line in lines if as_submission(line)))
+        record.replace(path / LEDGER, b"".join(as_line(line) for line in lines if as_submission(line)))
 
 
 def _keep_twice(folder: StudyFolder) -> None:

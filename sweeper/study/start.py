@@ -17,7 +17,8 @@ from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.local import LocalSettings, LocalSlots, cores, launch
+from sweeper.study.launchers.local import LocalSlots, cores, launch
+from sweeper.study.launchers.local_settings import LocalSettings
 from sweeper.study.launchers.slurm.settings import SlurmSettings
 from sweeper.study.launchers.slurm.slots import SlurmSlots
 from sweeper.study.settings import Settings

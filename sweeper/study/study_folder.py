@@ -20,7 +20,8 @@ from typing import Any
 import yaml
 
 from sweeper.errors import ConfigError
-from sweeper.folder import Tail, append_line, replace
+from sweeper.folder import replace
+from sweeper.lines import Tail, append_line
 
 STUDY = "study.yaml"
 COPY = ".study.yaml"  # kept twice: nothing else says what was asked

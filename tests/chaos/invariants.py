@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from sweeper import folder as record
-from sweeper.folder import Tail
+from sweeper.lines import Tail
 from tests.chaos.storm import Storm, command_line
 from tests.study.test_failures import study
 from tests.study.tracking.conftest import contents

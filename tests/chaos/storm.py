@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sweeper.folder import Tail
+from sweeper.lines import Tail
 from tests.chaos.clock import Clock
 from tests.chaos.disk import Disk
 from tests.chaos.proxy import Proxy

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from sweeper.folder import append_line, read_line
+from sweeper.lines import append_line, read_line
 from tests.conftest import APPS, ROOT, Run, environment
 from tests.study.test_failures import SWEEP, study
 from tests.warm import Warm

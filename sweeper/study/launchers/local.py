@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import os
 import signal
@@ -10,74 +9,20 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Protocol
 
-from sweeper.errors import ConfigError, nearest
+from sweeper.errors import ConfigError
 from sweeper.folder import NO_SPACE, read_attempt
 from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.launchers.job import JobRunner
+from sweeper.study.launchers.local_settings import LocalSettings
 from sweeper.study.launchers.nursery import Stop
 from sweeper.study.launchers.start_method import start_nursery
 from sweeper.study.launchers.trial_processes import GPUS, Ended, Run
-from sweeper.study.values import positive, whole
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LocalSettings:
-    """Keys of ``hydra.launcher`` for the local launcher; None means: found from the machine."""
-
-    slots: int | None = None
-    threads: int | None = None
-    gpus: int | None = None
-    gpus_per_trial: int = 1
-    trials_per_gpu: int = 1
-    trials_per_process: int = 1
-    timeout_min: float | None = None
-    mem_gb: float | None = None
-    preload: tuple[str, ...] = ()
-    start_method: str | None = None
-
-    def __post_init__(self) -> None:
-        for key in ("slots", "threads", "gpus", "gpus_per_trial", "trials_per_gpu", "trials_per_process"):
-            if (value := getattr(self, key)) is not None:
-                whole(f"hydra.launcher.{key}", value, at_least=0 if key == "gpus" else 1)
-        for key in ("timeout_min", "mem_gb"):
-            if (value := getattr(self, key)) is not None:
-                positive(f"hydra.launcher.{key}", value)
-        if self.start_method not in (None, "fork", "spawn"):
-            raise ConfigError(
-                f"hydra.launcher.start_method must be fork, spawn or null, got {self.start_method!r}; "
-                "try hydra.launcher.start_method=null"
-            )
-
-    def told(self, job: Job) -> dict[str, str]:
-        """Environment variables by which a trial knows who it is."""
-        return {}
-
-
-def read_local_settings(keys: Mapping[str, Any], kind: type[LocalSettings] = LocalSettings) -> LocalSettings:
-    """The launcher's keys, checked; ConfigError for one that does not exist."""
-    known = [f.name for f in fields(LocalSettings)]
-    for key in keys:
-        if key not in known:
-            raise ConfigError(
-                f"hydra.launcher.{key} must be a key of the local launcher{nearest(key, known)}; "
-                f"it has {', '.join(known)}"
-            )
-    preload = keys.get("preload") or ()
-    if not isinstance(preload, (str, Sequence)):
-        raise ConfigError(f"hydra.launcher.preload must be a list of modules, got {preload!r}; try preload=[torch]")
-    names = (preload,) if isinstance(preload, str) else tuple(str(p) for p in preload)
-    for name in names:
-        root = name.partition(":")[0].partition(".")[0]
-        if not root or importlib.util.find_spec(root) is None:
-            raise ConfigError(f"hydra.launcher.preload must name modules that can be imported, got {name!r}; remove it")
-    return kind(**{**keys, "preload": names})
 
 
 def cores() -> int:

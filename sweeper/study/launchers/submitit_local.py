@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper.errors import ConfigError, nearest
 from sweeper.study.launchers import Job
-from sweeper.study.launchers.local import LocalSettings, read_local_settings
+from sweeper.study.launchers.local_settings import LocalSettings, read_local_settings
 
 _SAME = {"timeout_min": "timeout_min", "mem_gb": "mem_gb", "cpus_per_task": "threads"}
 _ONE = ("nodes", "tasks_per_node")  # 1 is what a local trial has

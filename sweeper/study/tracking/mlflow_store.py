@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import getpass
 import logging
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -19,11 +18,12 @@ from typing import Any
 
 from sweeper.errors import ConfigError
 from sweeper.folder import SETTLED
-from sweeper.masked import HIDDEN, masked
-from sweeper.study.settings import check_uri
+from sweeper.masked import masked
 from sweeper.study.tracking import whole_runs
-from sweeper.study.tracking.record import Study, Trial
+from sweeper.study.tracking.lock import locked
+from sweeper.study.tracking.record import Trial
 from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, TRIAL, Run, read_cursor
+from sweeper.study.tracking.target import Target
 
 PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
 METRICS_PER_BATCH = 800
@@ -47,32 +47,6 @@ QUIET = {
 }
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where a study is tracked; ``artifacts`` is set where we, not a server, say where files go."""
-
-    uri: str
-    experiment: str  # its name, unless the environment alone says which by its id
-    artifacts: str | None = None
-    database: Path | None = None
-    experiment_id: str | None = None
-
-
-def find_target(study: Study, uri: str | None, experiment: str | None, env: Mapping[str, str]) -> Target:
-    """The store (argument > study > environment > ``mlflow.db`` in the project) and the experiment in it."""
-    named = experiment or study.experiment or env.get("MLFLOW_EXPERIMENT_NAME")
-    name, by_id = named or study.app, None if named else env.get("MLFLOW_EXPERIMENT_ID") or None
-    uri = uri or study.uri or env.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
-    check_uri(uri)
-    if HIDDEN in uri:
-        raise ConfigError(f"tracking.uri must have its password, which no file keeps, got {uri}; give --tracking-uri")
-    if not uri.startswith("sqlite"):
-        return Target(uri, name, experiment_id=by_id)
-    # SQLAlchemy takes the path as it is, a file URI wants it quoted.
-    database = study.project.absolute() / uri.removeprefix("sqlite:///")
-    return Target(f"sqlite:///{database}", name, (database.parent / "mlruns").as_uri(), database, by_id)
-
-
 def import_lean(*uris: str | None) -> None:
     """Make MLflow import in 2.2 s, not 2.9, in a process that only relays to a local database.
 
@@ -87,39 +61,6 @@ def import_lean(*uris: str | None) -> None:
 def one_line(error: BaseException) -> str:
     """An error's message without its line ends and passwords."""
     return masked(" ".join(str(error).split()))[:500] or type(error).__name__
-
-
-@contextmanager
-def locked(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock on a file, which dies with its process; ``waiting`` is called if another holds it.
-
-    Where the file system knows no locks or the folder can't be written, there is none.
-    """
-    fd = None
-    try:
-        with suppress(PermissionError):
-            fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waiting()
-                fcntl.flock(fd, fcntl.LOCK_EX)
-            except OSError:
-                pass
-        yield
-    finally:
-        if fd is not None:
-            os.close(fd)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether somebody holds :func:`locked` on that file now."""
-    with open(path, "rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def is_refusal(error: Exception) -> bool:

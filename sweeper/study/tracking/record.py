@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
-from sweeper.folder import COMPLETE, FAIL, SETTLED, End, Tail, as_end, attempts, events_path, log_tail, read_end
+from sweeper.folder import COMPLETE, FAIL, SETTLED, End, as_end, attempts, events_path, log_tail, read_end
+from sweeper.lines import Tail
 from sweeper.study.study_folder import (
     COPY,
     END,

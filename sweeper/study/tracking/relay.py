@@ -30,9 +30,11 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
+from sweeper.study.tracking.lock import is_locked, locked
 from sweeper.study.tracking.mirror import Mirror, Say
-from sweeper.study.tracking.mlflow_store import find_target, import_lean, is_locked, locked, one_line
+from sweeper.study.tracking.mlflow_store import import_lean, one_line
 from sweeper.study.tracking.record import read_study
+from sweeper.study.tracking.target import find_target
 
 LOCK = "relay.lock"
 POLL_S = (1.0, 2.0)  # between looks at the folders: when something came, when nothing does

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.folder import Tail
+from sweeper.lines import Tail
 from sweeper.study.tracking.record import Seen, Study, Trial
 from sweeper.study.tracking.runs import (
     NAME_CHARS,

@@ -14,7 +14,8 @@ import json, math, sqlite3, sys
 from dataclasses import replace
 from pathlib import Path
 from sqlalchemy import event
-from sweeper.study.tracking.mlflow_store import Store, Target
+from sweeper.study.tracking.mlflow_store import Store
+from sweeper.study.tracking.target import Target
 from sweeper.study.tracking.runs import Metric, Run
 
 root = Path(sys.argv[1])

@@ -16,7 +16,7 @@ class LocalLauncher(Launcher):
         self.keys = keys
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from sweeper.study.launchers.local import read_local_settings
+        from sweeper.study.launchers.local_settings import read_local_settings
 
         self.settings = read_local_settings(self.keys)
         self.hydra_context = hydra_context

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sweeper.folder import Tail, append_line, replace
+from sweeper.folder import replace
+from sweeper.lines import Tail, append_line
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.slurm.queue import Queue
 

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from sweeper import folder as record
-from sweeper.folder import End, Tail
+from sweeper.folder import End
+from sweeper.lines import Tail, append_line
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.local import LocalSettings, LocalSlots
+from sweeper.study.launchers.local import LocalSlots
+from sweeper.study.launchers.local_settings import LocalSettings
 from sweeper.study.launchers.slurm.chunk import as_job
 from sweeper.study.launchers.trial_processes import Ended
 from sweeper.trial.report import RANK
@@ -87,7 +89,7 @@ class Turns:
     def _append(self, line: dict[str, Any]) -> None:
         fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
-            record.append_line(fd, line)
+            append_line(fd, line)
         finally:
             os.close(fd)
 

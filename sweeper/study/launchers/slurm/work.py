@@ -21,7 +21,8 @@ from sweeper.folder import End
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.job import JobRunner
-from sweeper.study.launchers.local import LocalSettings, visible_gpus
+from sweeper.study.launchers.local import visible_gpus
+from sweeper.study.launchers.local_settings import LocalSettings
 from sweeper.study.launchers.slurm import ranks
 from sweeper.study.launchers.slurm.chunk import Chunk, read_chunk
 from sweeper.study.launchers.slurm.ranks import Follower, RankSlots, Turns
