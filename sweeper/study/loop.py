@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import TrialState
 
 from sweeper import folder as record
-from sweeper.errors import ConfigError, nearest
+from sweeper.errors import ConfigError
 from sweeper.folder import End, counted_end
 from sweeper.lines import Tail
 from sweeper.masked import masked_in
@@ -22,6 +20,7 @@ from sweeper.study.again import RETRY, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.mend import recover
+from sweeper.study.pruning import Pruning, measured
 from sweeper.study.search.ask import Asked, Asker
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
@@ -81,11 +80,11 @@ class Loop:
         self.results = view.results
         self.relay = relay
         self.asker = Asker(study, space, settings, config)
+        self.pruning = Pruning(settings.pruner, settings.monitor, self.asker)
         self.results.repeats = self.asker.repeats
         self._running: dict[int, _Running] = {}
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
-        self._monitor_checked = False
         self._folders = {s.folder: s.number for s in folder.submissions().values()}  # and whose each is
 
     def run(self, *, once: bool = False) -> None:
@@ -147,7 +146,7 @@ class Loop:
                 self._close_attempts(path)
             end = counted_end(path)
             if end is not None:
-                self._report(trial.number, (e for n in record.attempts(path) for e in _metrics(path, n)))
+                self.pruning.report(trial.number, measured(path))
                 self._tell(asked.number, end, asked, _seconds(path, end), path, None)
                 continue
             losses = self._losses(path)
@@ -254,7 +253,7 @@ class Loop:
     def _tell(self, number: int, end: End, asked: Asked, seconds: float, path: Path, log_tail: str | None) -> None:
         match end.state:
             case record.COMPLETE:
-                self._check_monitor(number, path)
+                self.pruning.check_monitor(number, path)
                 self.study.tell(number, end.values)
             case record.PRUNED:
                 self.study.tell(number, state=TrialState.PRUNED)
@@ -287,46 +286,9 @@ class Loop:
                 running.attempt, running.events = attempt + 1, None
                 continue
             events = (event for event in running.events.read() if event.get("event") == "metrics")
-            trial = self._report(number, events)
+            trial = self.pruning.report(number, events)
             if trial is not None and trial.should_prune():
                 record.request_stop(folder, attempt, "pruned: not among the promising trials")
-
-    def _report(self, number: int, events: Iterable[dict[str, Any]]) -> Trial | None:
-        """Tell the pruner what a trial has measured; None where it watches nothing of that."""
-        trial = None
-        for event in events if self.settings.pruner is not None else ():
-            value = self._monitored(event["values"])
-            if value is not None:
-                trial = trial or self.asker.optuna_trial(number)
-                trial.report(value, event["step"])
-        return trial
-
-    def _monitored(self, values: dict[str, Any]) -> float | None:
-        name = self.settings.monitor
-        if name is None and len(values) == 1:
-            name = next(iter(values))
-        if name is None:
-            raise ConfigError(
-                "hydra.sweeper.monitor must name the metric that the pruner watches, got null while trials report "
-                f"{', '.join(values)}; try hydra.sweeper.monitor={next(iter(values))}"
-            )
-        return values.get(name)
-
-    def _check_monitor(self, number: int, path: Path) -> None:
-        """Say, at the first trial that completes, that the pruner watches what is not reported."""
-        if self._monitor_checked or self.settings.pruner is None:
-            return
-        self._monitor_checked = True
-        names = {name for n in record.attempts(path) for event in _metrics(path, n) for name in event["values"]}
-        monitor = self.settings.monitor
-        if not names:
-            say(f"nothing is pruned: trial {number:04d} reported nothing; call sweeper.report(step=…, …) in the app")
-        elif monitor is not None and monitor not in names:
-            known = ", ".join(sorted(names))
-            say(
-                "nothing is pruned: hydra.sweeper.monitor must name a metric that trials report, got "
-                f"{monitor}{nearest(monitor, names)}; trial {number:04d} reported {known}"
-            )
 
     def stop(self) -> None:
         """Stop what still runs; it stays RUNNING in Optuna and is attempted again on resumption."""
@@ -340,7 +302,3 @@ def _seconds(folder: Path, end: End) -> float:
     """How long the attempt took that ended so."""
     starts = (record.read_attempt(folder, n).start.get("time", end.time) for n in record.attempts(folder))
     return end.time - max((start for start in starts if start <= end.time), default=end.time)
-
-
-def _metrics(folder: Path, attempt: int) -> list[dict[str, Any]]:
-    return record.read_attempt(folder, attempt).metrics
