@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import signal
 import stat
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ from typing import Any
 import optuna
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from optuna.samplers import BaseSampler
 from optuna.study import Study
 
 from sweeper.errors import ConfigError
@@ -30,16 +28,16 @@ from sweeper.study.mend import mend_files
 from sweeper.study.provenance import Provenance, command_line
 from sweeper.study.recipe import mind_checks
 from sweeper.study.search.ask import method
-from sweeper.study.search.parameter import Parameter, parameter
 from sweeper.study.search.pruners import make_pruner
-from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler
-from sweeper.study.search.space import SearchSpace
+from sweeper.study.search.read_space import read_space
+from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler, size_of
 from sweeper.study.settings import Settings
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
 from sweeper.study.tracking.relay_process import RelayProcess
 from sweeper.study.trial_dir import check_subdir, sweep_dir, trial_dir
 from sweeper.study.view.closing import show_results
+from sweeper.study.view.dry_run import show_plan
 from sweeper.study.view.live import View
 from sweeper.study.view.results import Results
 from sweeper.study.view.terminal import say
@@ -87,7 +85,7 @@ class Sweep:
         if s.n_trials > 1:
             check_subdir(self.config)
         if s.dry_run:
-            self._show_plan(found, sampler)
+            show_plan(self.settings, self.space, found, self.slots, sampler)
             return
         shared = None if s.storage is None else open_study(s, None, sampler, pruner)
         folder = self._claim()
@@ -110,7 +108,7 @@ class Sweep:
     def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
         s = self.settings
         results = Results(
-            folder, study, asked, n_trials=s.n_trials, size=_size(study.sampler), resume=self._resume_command(folder),
+            folder, study, asked, n_trials=s.n_trials, size=size_of(study.sampler), resume=self._resume_command(folder),
             shared=s.storage is not None,
         )  # fmt: skip
         view = View(results)
@@ -251,26 +249,6 @@ class Sweep:
         objective = OmegaConf.select(self.config, "objective", throw_on_missing=False)
         return objective if isinstance(objective, str) else self.settings.monitor or "objective"
 
-    def _show_plan(self, found: dict[str, str], sampler: Any) -> None:
-        say(f"dry run: nothing is started. Space, {len(found)} parameter(s):")
-        for key, written in found.items():
-            print(f"  {key}: {written}", flush=True)
-        size = _size(sampler)
-        total = self.settings.n_trials if size is None else min(self.settings.n_trials, size)
-        plan = self.slots.plan(self.space.examples[0], total)
-        if plan:
-            print(plan, flush=True)
-        points = "" if size is None else f" (the space has {self.space.size} points)"
-        say(f"{total} trials{points}, sampler {describe(self.settings.sampler)['name']}:")
-        if not isinstance(sampler, PlannedSampler):
-            print("  the sampler chooses them as results come in")
-            return
-        for number in range(total):
-            point = sampler.plan.point(number)
-            if point is None:
-                break
-            print(f"  {number:04d} {shlex.join(self.space.overrides(point))}")
-
     def _resume_command(self, folder: StudyFolder) -> dict[str, object]:
         """The overrides that make the same command find this study again."""
         if self.settings.study_name is None and self._names_folder():
@@ -289,34 +267,6 @@ def _leave_terminal() -> None:
         for fd in (0, 1, 2):
             if stat.S_ISCHR(os.fstat(fd).st_mode) and not os.isatty(fd):  # a terminal that is gone is none
                 os.dup2(nothing.fileno(), fd)
-
-
-def read_space(settings: Settings, composer: Composer, arguments: Sequence[str]) -> SearchSpace:
-    """Sort the command line and ``hydra.sweeper.params`` into fixed overrides and swept parameters."""
-    swept: dict[str, Parameter] = {}
-    fixed: dict[str, str] = {}
-    sources = [(k, v, "hydra.sweeper.params") for k, v in settings.params.items()]
-    for argument in arguments:
-        override = composer.parse(argument)
-        if override.is_delete():
-            fixed[argument] = argument
-            continue
-        sources.append((override.get_key_element(), override.get_value_string(), "command line"))
-    for key, written, source in sources:  # the command line comes last, and wins
-        p = parameter(key, written, composer.parse, source)
-        bare = key.lstrip("+")
-        for table in (swept, fixed):
-            table.pop(bare, None)
-        if p is None:
-            fixed[bare] = f"{key}={written}"
-        else:
-            swept[bare] = p
-    return SearchSpace(composer, fixed=list(fixed.values()), swept=list(swept.values()), search=settings.search)
-
-
-def _size(sampler: BaseSampler) -> int | None:
-    """Trials until the sampler has exhausted the space; None if it never does."""
-    return sampler.plan.size if isinstance(sampler, PlannedSampler) else None
 
 
 def _quoted(path: str) -> str:

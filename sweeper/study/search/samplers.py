@@ -78,6 +78,11 @@ class PlannedSampler(BaseSampler):
         return p.at(self.plan.unit(trial.number, param_name))
 
 
+def size_of(sampler: BaseSampler) -> int | None:
+    """Trials until the sampler has exhausted the space; None if it never does."""
+    return sampler.plan.size if isinstance(sampler, PlannedSampler) else None
+
+
 def describe(spec: Any) -> dict[str, Any]:
     """The sampler as ``{"name": …, key: value}``, for checks and for the study's file."""
     if isinstance(spec, BaseSampler):
