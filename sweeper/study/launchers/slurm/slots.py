@@ -27,11 +27,11 @@ from sweeper.study.launchers.slurm.resources import Resources
 from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, log_path
 from sweeper.study.launchers.slurm.submit import Pack, Submitter
 from sweeper.study.launchers.slurm.verdict import tail, why
+from sweeper.study.launchers.slurm.watch import POLL_S, Watch
 from sweeper.study.launchers.worker import command_of
 from sweeper.study.snapshot import Snapshot
 from sweeper.study.view.terminal import say
 
-POLL_S = (1.0, 10.0)  # between calls of squeue: while jobs come and go, when nothing changes
 LOOK_S = 0.2  # between looks at the folders of running trials
 AGAIN_S = 5.0  # before a submission that was put off is tried again
 GRACE_S = 3.0  # from SLURM's word on an end to ours: what the node wrote last must arrive here
@@ -59,8 +59,8 @@ class SlurmSlots:
         self._known: dict[int, tuple[Submitted, Job]] | None = None  # jobs of a former orchestrator
         self._seen: Queue | None = None  # what SLURM said of them
         self._accounting = Accounting()
-        self._poll_s, self._polled, self._put_off = POLL_S[0], 0.0, 0.0
-        self._told_away = False
+        self._watch = Watch()
+        self._put_off = 0.0
         self._told_held: set[str] = set()
 
     def start(self, runner: JobRunner) -> None:
@@ -166,7 +166,7 @@ class SlurmSlots:
     def _lives_on(self, cancelled: Submitted) -> bool:
         """Whether scancel has failed, or takes its time: another attempt must not begin beside the living one."""
         if self._seen is None:
-            self._seen = self._ask(wait=True)
+            self._seen = self._watch.ask(wait=True)
         status = self._seen.get(cancelled.id, cancelled.script)
         return status is not None and not status.ended
 
@@ -174,7 +174,7 @@ class SlurmSlots:
         """Find out what became of submissions that an orchestrator did not live to note."""
         deadline = time.monotonic() + 5.0
         while unresolved := list(self.submitter.ledger.unresolved()):
-            answer = self._ask(wait=True)
+            answer = self._watch.ask(wait=True)
             for path in unresolved:
                 late = time.monotonic() > deadline or time.time() - path.stat().st_mtime > 60
                 if self.submitter.ledger.resolve(path, answer) is None and late:
@@ -199,7 +199,7 @@ class SlurmSlots:
         if not self._gathered or put_off:
             return
         self._poll(older_than_s=POLL_S[0])
-        if self._told_away:  # an sbatch that nobody answers hangs for minutes
+        if self._watch.away:  # an sbatch that nobody answers hangs for minutes
             return
         gathered, self._gathered = list(self._gathered), deque()
         groups: dict[int, tuple[SlurmSettings, list[Job]]] = {}
@@ -222,7 +222,7 @@ class SlurmSlots:
                     self._uncertain[chunk] = (taken, time.monotonic())
             for pack in packs:
                 self._gathered.extend(pack)
-        self._poll_s = POLL_S[0]
+        self._watch.pace(changed=True)
         if self.waiting is not None:
             self._put_off = time.monotonic() + AGAIN_S
 
@@ -231,34 +231,11 @@ class SlurmSlots:
 
     # watching
 
-    def _ask(self, *, wait: bool = False) -> Queue:
-        while True:
-            try:
-                answer = queue.look()
-                if self._told_away:
-                    say("SLURM answers again")
-                self._told_away = False
-                return answer
-            except SlurmAway as away:
-                if not self._told_away:
-                    say(f"SLURM does not answer ({str(away)[:200]}); jobs run on, waiting for it")
-                self._told_away = True
-                if not wait:
-                    raise
-                time.sleep(AGAIN_S)
-
     def _poll(self, older_than_s: float | None = None) -> None:
+        answer = self._watch.look(older_than_s)
+        if answer is None:
+            return
         now = time.monotonic()
-        since_s = self._poll_s if older_than_s is None or self._told_away else older_than_s
-        if now - self._polled < since_s:
-            return
-        began = now
-        try:
-            answer = self._ask()
-        except SlurmAway:
-            self._polled, self._poll_s = time.monotonic(), AGAIN_S
-            return
-        now = self._polled = time.monotonic()
         changed = self._note_submissions(answer)
         for flying in self._flying.values():
             status = answer.get(flying.submitted.id, flying.submitted.script)
@@ -268,9 +245,7 @@ class SlurmSlots:
             flying.over_since = (flying.over_since or now) if over else None
         self._tell_held()
         self._cancel_stuck(answer)
-        # never busy with asking for more than a tenth of the time
-        slowest = max(POLL_S[1], 10 * (now - began))
-        self._poll_s = max(POLL_S[0], 10 * (now - began)) if changed else min(self._poll_s * 1.3, slowest)
+        self._watch.pace(changed=changed)
 
     def _cancel_stuck(self, answer: Queue) -> None:
         """What SLURM requeued although its trials had ended, and could not start: it would wait for a person."""
@@ -368,11 +343,11 @@ class SlurmSlots:
 
     @property
     def settled(self) -> bool:
-        if self._told_away:
+        if self._watch.away:
             return True
         over = any(flying.over_since is not None for flying in self._flying.values())
         return (
-            self._polled > 0 and not over and not self._uncertain and (not self._gathered or self.waiting is not None)
+            self._watch.looked and not over and not self._uncertain and (not self._gathered or self.waiting is not None)
         )
 
     def stop(self, grace_s: float) -> list[Exit]:
@@ -393,7 +368,7 @@ class SlurmSlots:
                 )
 
     def close(self) -> None:
-        if self._submitter is not None and not self._told_away:
+        if self._submitter is not None and not self._watch.away:
             with suppress(SlurmAway):
                 self._cancel_stuck(queue.look())
             self._submitter = None
