@@ -99,7 +99,7 @@ def replace(path: Path, content: str | bytes, *, private: bool = False) -> None:
     try:
         mode = 0o600 if private else 0o666
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="replace") if isinstance(content, str) else content)
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -244,17 +244,29 @@ class Attempt:
         while True:
             self.number = attempt if attempt is not None else max(attempts(folder), default=-1) + 1
             try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-                self._fd = os.open(events_path(folder, self.number), flags, 0o644)
+                self._fd = _create(events_path(folder, self.number))
                 break
             except FileExistsError:
                 if attempt is not None:
                     raise
+        self._path = os.fspath(events_path(folder, self.number))
         self._stop = os.fspath(stop_path(folder, self.number))
         self._next = os.fspath(output_path(folder, self.number + 1))
 
     def _say(self, event: str, **fields: Any) -> None:
+        try:
+            os.stat(self._path)
+        except FileNotFoundError:
+            self._return()
         append_line(self._fd, {"event": event, "time": time.time(), **fields})
+
+    def _return(self) -> None:
+        """The app has cleared its folder, or moved it: what was said so far is said there again."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        fd = _create(Path(self._path))
+        os.write(fd, os.pread(self._fd, os.fstat(self._fd).st_size, 0))
+        os.close(self._fd)
+        self._fd = fd
 
     def start(self, **fields: Any) -> None:
         """Say who runs this and what: ``number``, ``config`` (flat), ``overrides``, ``commit`` …"""
@@ -291,6 +303,10 @@ class Attempt:
     def superseded(self) -> bool:
         """Whether a later attempt has begun: this one's node was thought lost. Costs one ``stat``."""
         return os.path.exists(self._next)
+
+
+def _create(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
 
 
 def request_stop(folder: Path, attempt: int, reason: str) -> None:

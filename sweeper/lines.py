@@ -33,7 +33,7 @@ def read_line(line: bytes) -> dict[str, Any] | None:
     if body and check != b'%08x"}' % zlib.crc32(body):
         return None
     try:
-        event = json.loads(line)
+        event = json.loads(line.decode(errors="replace"))  # a file's name need not be UTF-8
     except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict):

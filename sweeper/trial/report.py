@@ -213,7 +213,7 @@ def _leave_traceback(attempt: Attempt) -> None:
     if path.exists():
         traceback.print_exc()
     else:
-        path.write_text(traceback.format_exc(), encoding="utf-8")
+        path.write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
 
 
 def describe(error: BaseException) -> tuple[str, str]:
