@@ -22,6 +22,8 @@ def make_pruner(spec: Any) -> BasePruner:
         return spec
     keys = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
     named = str(keys.pop("name", None) or keys.pop("_target_", None))
+    if "." in named and not named.startswith("optuna.pruners."):
+        return _the_apps(named, keys)
     short = named.rpartition(".")[2]
     cls = getattr(optuna.pruners, _NAMES.get(short, short), None)
     if cls is None or not (isinstance(cls, type) and issubclass(cls, BasePruner)):
@@ -36,7 +38,22 @@ def make_pruner(spec: Any) -> BasePruner:
                 f"hydra.sweeper.pruner.{key} must be a key of {cls.__name__}, got {key}={value!r}"
                 f"{nearest(key, known)}; it takes {', '.join(known)}"
             )
+        if isinstance(value, Mapping) and ("name" in value or "_target_" in value):  # that it wraps
+            keys[key] = make_pruner(value)
     try:
         return cls(**keys)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.sweeper.pruner ({cls.__name__}) refuses its keys {keys}: {error}") from error
+
+
+def _the_apps(target: str, keys: dict[str, Any]) -> BasePruner:
+    from hydra.utils import instantiate
+
+    try:
+        pruner = instantiate({"_target_": target, **keys})
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise ConfigError(f"hydra.sweeper.pruner ({target}) must be made of its keys {keys}, got: {reason}") from error
+    if not isinstance(pruner, BasePruner):
+        raise ConfigError(f"hydra.sweeper.pruner must be an Optuna pruner, got {target}; try hydra.sweeper.pruner=asha")
+    return pruner

@@ -95,11 +95,17 @@ def describe(spec: Any) -> dict[str, Any]:
         keys = dict(spec)
         named = keys.pop("name", None) or keys.pop("_target_", None)
         if named is not None:
-            return {"name": _class_name(str(named).rpartition(".")[2]), "target": str(named), **keys}
+            short = str(named).rpartition(".")[2]
+            return {"name": short if _of_its_own(named) else _class_name(short), "target": str(named), **keys}
     raise ConfigError(
         f"hydra.sweeper.sampler must be one of {', '.join(_NAMES)} or a node with _target_, got {spec!r}; "
         "try hydra.sweeper.sampler=random"
     )
+
+
+def _of_its_own(target: Any) -> bool:
+    """Whether it is a class outside of Optuna, whatever it calls itself."""
+    return "." in str(target) and not str(target).startswith("optuna.samplers.")
 
 
 def _class_name(name: str) -> str:
@@ -110,10 +116,6 @@ def _class_name(name: str) -> str:
             "try hydra.sweeper.sampler=random"
         )
     return found
-
-
-def is_planned(spec: Any) -> bool:
-    return describe(spec)["name"] in PLANNED.values() and "object" not in describe(spec)
 
 
 def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, extended: bool = False) -> BaseSampler:
@@ -129,11 +131,13 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, exte
         if type(sampler) is not optuna.samplers.RandomSampler:
             return sampler  # type: ignore[no-any-return]
         keys = {}
-    require(f"hydra.sweeper.sampler={name}", *_NEEDS.get(name, ()))
-    keys = _checked(name, keys)
-    own_seed = keys.pop("seed", None)
-    seed = seed if own_seed is None else int(own_seed)
-    if name in PLANNED.values():
+    own = _of_its_own(target)
+    if not own:
+        require(f"hydra.sweeper.sampler={name}", *_NEEDS.get(name, ()))
+        keys = _checked(name, keys)
+    if not own and name in PLANNED.values():
+        own_seed = keys.pop("seed", None)
+        seed = seed if own_seed is None else int(own_seed)
         plan: Plan
         match name:
             case "GridSampler":
@@ -153,16 +157,31 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, exte
             f"hydra.sweeper.repeats must be 1 with a sampler that learns from its trials, got {repeats} "
             f"with {name}; use sampler=random, qmc or grid"
         )
-    return _optuna_sampler(name, target, keys, seed)
+    return _the_apps(str(target), keys, seed) if own else _optunas(name, keys, seed)
 
 
-def _optuna_sampler(name: str, target: str | None, keys: dict[str, Any], seed: int) -> BaseSampler:
+def _the_apps(target: str, keys: dict[str, Any], seed: int) -> BaseSampler:
+    from hydra.utils import get_object, instantiate
+
+    try:
+        known = inspect.signature(get_object(target)).parameters
+        kept = {k: v for k, v in keys.items() if k in known or not _of_another_option(k, v)}
+        if "seed" in known and kept.get("seed") is None:
+            kept["seed"] = seed
+        sampler = instantiate({"_target_": target, **kept})
+    except Exception as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        raise ConfigError(f"hydra.sweeper.sampler ({target}) must be made of its keys {keys}, got: {reason}") from error
+    if not isinstance(sampler, BaseSampler):
+        raise ConfigError(f"hydra.sweeper.sampler must be an Optuna sampler, got {target}; try sampler=random")
+    return sampler
+
+
+def _optunas(name: str, keys: dict[str, Any], seed: int) -> BaseSampler:
     from hydra.utils import instantiate
 
-    if target is not None and not target.startswith("optuna.samplers.") and "." in target:
-        return instantiate({"_target_": target, **keys})  # type: ignore[no-any-return]
     cls = getattr(optuna.samplers, name)
-    if "seed" in inspect.signature(cls).parameters:
+    if "seed" in inspect.signature(cls).parameters and keys.get("seed") is None:
         keys["seed"] = seed
     for key, value in keys.items():
         keys[key] = instantiate(value) if isinstance(value, Mapping) and "_target_" in value else value
