@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -22,6 +23,7 @@ from hydra.core.override_parser.types import Override, OverrideType
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from sweeper.configs import put, remember_interpolations
+from sweeper.study.launchers import Resolved
 
 _NUMBER = re.compile(r"(?P<key>[^=]+)=(?P<value>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)")
 _JobKeys = tuple[int, str] | None  # a job's number and the sweep's folder
@@ -37,10 +39,10 @@ class Composer:
         self._given: list[str] = OmegaConf.to_container(master.hydra.overrides.hydra)  # type: ignore[assignment]
         self._parser = OverridesParser.create(config_loader=loader)
         self.parse = lru_cache(maxsize=4096)(self._parse)
-        self._is_group = lru_cache(maxsize=None)(lambda key: bool(loader.get_group_options(key)))
+        self._is_group = lru_cache(maxsize=None)(lambda key: bool(self._options(key)))
         self.composed: dict[tuple[str, ...], bytes] = {}  # pickled configs by shape, also of other processes
         self._shapes: dict[tuple[str, ...], DictConfig] = {}
-        self.latest: tuple[tuple[str, ...], int, str, DictConfig] | None = None  # what the shared config holds now
+        self.latest: tuple[tuple[str, ...], int, str, Resolved, DictConfig] | None = None  # what the shared one holds
 
     def _parse(self, text: str) -> Override:
         drawn = _NUMBER.fullmatch(text)  # a new one in each trial, and Hydra's parser takes half a millisecond
@@ -58,8 +60,17 @@ class Composer:
         """True if ``key`` (with or without ``+`` and ``@package``) names a config group."""
         return self._is_group(key.lstrip("+").partition("@")[0])
 
-    def compose(self, overrides: Sequence[str], job: _JobKeys = None) -> DictConfig:
-        """The config of a trial. The object is kept: the next call of the same shape writes into it."""
+    def _options(self, group: str) -> list[str]:
+        hydra = self.master.hydra
+        if not hydra.searchpath:  # else the loader looks anew where the config says
+            return self.loader.get_group_options(group)
+        return self.loader.get_group_options(group, config_name=hydra.job.config_name, overrides=self._given)
+
+    def compose(self, overrides: Sequence[str], job: _JobKeys = None, resolved: Resolved = ()) -> DictConfig:
+        """The config of a trial. The object is kept: the next call of the same shape writes into it.
+
+        As with Hydra, what resolvers that are asked once (`now`) have told the sweep they tell each trial.
+        """
         self.latest = None
         parsed = [self.parse(text) for text in overrides]
         values = [o for o in parsed if self._only_sets_a_value(o)]
@@ -71,6 +82,10 @@ class Composer:
             cfg = self._shapes[key] = self._fresh(key[: len(shape)])
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
         self._name(cfg, parsed, job)
+        told = defaultdict(dict, {name: dict(said) for name, said in OmegaConf.get_cache(self.master).items()})
+        for name, arguments, value in resolved:
+            told[name][arguments] = value
+        cfg.__dict__["_metadata"].resolver_cache = told
         return cfg
 
     def _fresh(self, shape: tuple[str, ...]) -> DictConfig:
@@ -126,14 +141,26 @@ def _fill(hydra: DictConfig, node: Any, texts: list[str]) -> None:
             put(node._get_node(i), text)
 
 
-def job_config(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> DictConfig:
+def job_config(
+    composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str, resolved: Resolved = ()
+) -> DictConfig:
     """The whole config of job ``number``, ready for ``run_job``; shared as :meth:`Composer.compose` says."""
-    asked = (tuple(overrides), number, sweep_dir)
-    if composer.latest is not None and composer.latest[:3] == asked:  # a fork finds it as its nursery left it
-        return composer.latest[3]
-    cfg = composer.compose(overrides, (number, sweep_dir))
+    asked = (tuple(overrides), number, sweep_dir, resolved)
+    if composer.latest is not None and composer.latest[:4] == asked:  # a fork finds it as its nursery left it
+        return composer.latest[4]
+    cfg = composer.compose(overrides, (number, sweep_dir), resolved)
     composer.latest = (*asked, cfg)
     return cfg
+
+
+def resolved_in(cfg: DictConfig) -> Resolved:
+    """What resolvers that are asked once have said in it, where it is text or a number, for a process elsewhere."""
+    return tuple(
+        (name, arguments, value)
+        for name, said in OmegaConf.get_cache(cfg).items()
+        for arguments, value in said.items()
+        if isinstance(value, (str, int, float, type(None)))
+    )
 
 
 def has_key(cfg: Any, key: str) -> bool:

@@ -74,6 +74,7 @@ class Loop:
         self.settings = settings
         self.folder = folder
         self.study = study
+        study._thread_local.in_optimize_loop = True  # so that a sampler that has tried all may call `study.stop`
         self.slots = slots
         self.composer = composer
         self.view = view
@@ -85,7 +86,8 @@ class Loop:
         self._running: dict[int, _Running] = {}
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
-        self._folders = {s.folder: s.number for s in folder.submissions().values()}  # and whose each is
+        self._folders = {s.number: s.folder for s in folder.submissions().values()}
+        self._taken = set(self._folders.values())
 
     def run(self, *, once: bool = False) -> None:
         """Run all trials to their end; ``once`` only submits what can be and tells what has ended."""
@@ -130,7 +132,8 @@ class Loop:
     def _adopt(self) -> None:
         """Take over what a former orchestrator left: tell what has ended, attempt again what has not."""
         submissions = recover(self.folder, self.asker.space, self.study)
-        self._folders.update({s.folder: s.number for s in submissions.values()})
+        self._folders.update({s.number: s.folder for s in submissions.values()})
+        self._taken.update(self._folders.values())
         self.asker.recall(submissions)
         taken = {*self._running, *(asked.number for asked, _ in self._again)}
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
@@ -184,13 +187,9 @@ class Loop:
 
     def _submit(self, asked: Asked, lost: int) -> None:
         sweep_dir = str(self.folder.path)
-        name = trial_dir(self.composer, asked.overrides, asked.number, sweep_dir)
+        name, resolved = trial_dir(self.composer, asked.overrides, asked.number, sweep_dir)
+        name = self._folders.get(asked.number) or self._own(name, asked.number)
         path = self.folder.trial_folder(name)
-        if self._folders.setdefault(name, asked.number) != asked.number:
-            raise ConfigError(
-                f"hydra.sweep.subdir must give each trial a folder of its own, got {name!r} for trials "
-                f"{self._folders[name]} and {asked.number}; add ${{hydra.job.num}} to it"
-            )
         attempt = max(record.attempts(path), default=-1) + 1
         told = masked_in(asked.overrides)
         ended = self._ended(path, told) if attempt else None
@@ -201,9 +200,17 @@ class Loop:
             self._tell(asked.number, ended, asked, _seconds(path, ended), path, None)
             return
         self.asker.note_submission(asked.number, path, told)
-        job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir)
+        job = Job(asked.number, attempt, tuple(asked.overrides), path, sweep_dir, resolved)
         self._running[asked.number] = _Running(asked, job, lost)
         self.slots.submit(job)
+
+    def _own(self, name: str, number: int) -> str:
+        """The folder name for a new trial: another one may have the same values, or hold them to fewer digits."""
+        while name in self._taken:
+            name = f"{name}-{number}"
+        self._folders[number] = name
+        self._taken.add(name)
+        return name
 
     def _ended(self, path: Path, overrides: list[str]) -> End | None:
         """The end of a trial that is there although ledger and journal have forgotten it, as after a power cut."""
@@ -254,12 +261,13 @@ class Loop:
         match end.state:
             case record.COMPLETE:
                 self.pruning.check_monitor(number, path)
-                self.study.tell(number, end.values)
+                self.study.tell(number, end.values, skip_if_finished=True)  # in a shared storage others may have
             case record.PRUNED:
-                self.study.tell(number, state=TrialState.PRUNED)
+                self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
             case _:
                 self.asker.note_failure(number, end.reason or "")
-                self.study.tell(number, state=TrialState.FAIL)
+                self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        self._exhausted = self._exhausted or self.study._stop_flag
         self.results.add(end, asked, path, log_tail)
         self.view.trial_ended(number, end, asked.params, seconds)
         self.relay.start_when_due(force=True)

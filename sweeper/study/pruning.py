@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import Trial
 
 from sweeper import folder as record
@@ -30,7 +32,8 @@ class Pruning:
             value = self._monitored(event["values"])
             if value is not None:
                 trial = trial or self.asker.optuna_trial(number)
-                trial.report(value, event["step"])
+                with suppress(UpdateFinishedTrialError):  # by another who shares the storage
+                    trial.report(value, event["step"])
         return trial
 
     def _monitored(self, values: dict[str, Any]) -> float | None:

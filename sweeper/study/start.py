@@ -77,8 +77,9 @@ def launch_all(launcher: Any, job_overrides: Sequence[Sequence[str]], initial_jo
     try:
         jobs = []
         for number, overrides in enumerate(job_overrides, start=initial_job_idx):
-            folder = folder_of_all / trial_dir(composer, list(overrides), number, str(folder_of_all))
-            jobs.append(Job(number, _next_attempt(folder), tuple(overrides), folder, str(folder_of_all)))
+            name, resolved = trial_dir(composer, list(overrides), number, str(folder_of_all))
+            folder = folder_of_all / name
+            jobs.append(Job(number, _next_attempt(folder), tuple(overrides), folder, str(folder_of_all), resolved))
         with tempfile.TemporaryDirectory(prefix=".returns-", dir=folder_of_all) as returns:
             return launch(slots, jobs, Path(returns))
     finally:

@@ -11,22 +11,24 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.errors import ConfigError
-from sweeper.study.compose import Composer, job_config
+from sweeper.study.compose import Composer, job_config, resolved_in
+from sweeper.study.launchers import Resolved
 
 
-def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> str:
-    """The folder name of a trial below the sweep folder, as ``hydra.sweep.subdir`` says.
+def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> tuple[str, Resolved]:
+    """The folder name of a trial below the sweep folder, as ``hydra.sweep.subdir`` says; and what it resolved for that.
 
     ConfigError if it would lie elsewhere, as a value with ``../`` in an ``override_dirname`` makes it.
     """
-    name = _resolved(job_config(composer, overrides, number, sweep_dir), "hydra.sweep.subdir", "'${hydra.job.num}'")
+    cfg = job_config(composer, overrides, number, sweep_dir)
+    name = _resolved(cfg, "hydra.sweep.subdir", "'${hydra.job.num}'")
     normal = os.path.normpath(name)
     if os.path.isabs(name) or normal in (".", "..") or normal.startswith("../") or "\0" in name:
         raise ConfigError(
             f"hydra.sweep.subdir must lie inside hydra.sweep.dir, got {name!r}; try hydra.sweep.subdir="
             "'${hydra.job.num}', or name keys whose values hold a / in hydra.job.config.override_dirname.exclude_keys"
         )
-    return normal
+    return normal, resolved_in(cfg)
 
 
 def check_subdir(config: DictConfig) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+Resolved = tuple[tuple[str, tuple[str, ...], Any], ...]
+"""Resolvers that are asked once, each with its arguments as written and what it said."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -17,6 +20,7 @@ class Job:
     overrides: tuple[str, ...]
     folder: Path  # the trial's folder, absolute
     sweep_dir: str
+    resolved: Resolved = ()  # what its config has said already, to name the folder
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
@@ -55,7 +57,7 @@ class BatchSlots:
 
     def _launch(self, jobs: list[Job]) -> list[Exit]:
         try:
-            returns = self.launcher.launch([list(j.overrides) for j in jobs], initial_job_idx=jobs[0].number)
+            returns = self.launcher.launch([[*j.overrides, _subdir(j)] for j in jobs], initial_job_idx=jobs[0].number)
         except Exception as error:  # the launcher itself broke, e.g. a worker was killed
             reason = f"{type(self.launcher).__name__}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
             return [Exit(j.number, j.attempt, reason, lost=True) for j in jobs]
@@ -73,6 +75,12 @@ class BatchSlots:
 
     def close(self) -> None:
         pass
+
+
+def _subdir(job: Job) -> str:
+    """The trial's folder by its name: what named it may say another one the next time."""
+    name = os.path.relpath(job.folder, job.sweep_dir)
+    return f"hydra.sweep.subdir={QuotedString(name, Quote.single).with_quotes()}"
 
 
 def _reason(ret: JobReturn | Any) -> str | None:

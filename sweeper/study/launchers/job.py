@@ -70,7 +70,7 @@ class JobRunner:
         if run.composed is not None and not worker:
             self.composer.composed.setdefault(*run.composed)
         job = run.job
-        return job_config(self.composer, job.overrides, job.number, job.sweep_dir)
+        return job_config(self.composer, job.overrides, job.number, job.sweep_dir, job.resolved)
 
     def live(self, run: Run, pipe: Connection | None) -> int:
         """The life of a trial's process; its exit code (0 if the task function returned).

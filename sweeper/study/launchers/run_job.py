@@ -20,7 +20,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_omega_conf_dumper
 
-from sweeper.configs import as_written, copied, put
+from sweeper.configs import as_written, copied, put, value_in
 from sweeper.folder import replace
 from sweeper.masked import masked_in
 
@@ -63,6 +63,10 @@ def run_job(
         replace(record / "hydra.yaml", yaml_of(as_written(config.hydra), "hydra"))
         replace(record / "overrides.yaml", _yaml(masked_in(ret.overrides)))
 
+    subdir, sweep = config.hydra.sweep._get_node("subdir"), config.hydra.sweep
+    written = value_in(subdir)
+    if os.path.normpath(os.path.join(sweep.dir, str(sweep.subdir))) != os.path.normpath(folder):
+        put(subdir, os.path.relpath(folder, sweep.dir))  # a resolver says another name by now, or two had the same
     with env_override(job.env_set):
         context.callbacks.on_job_start(config=config, task_function=task_function)
         try:
@@ -74,6 +78,7 @@ def run_job(
     ret.task_name = JobRuntime.instance().get("name")
     _flush_loggers()
     context.callbacks.on_job_end(config=config, job_return=ret)
+    put(subdir, written)
     return ret
 
 

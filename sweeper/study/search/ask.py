@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import optuna
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -226,7 +228,8 @@ class Asker:
             trial.set_user_attr(OVERRIDES, overrides)
 
     def note_failure(self, number: int, reason: str) -> None:
-        self.optuna_trial(number).set_user_attr("sweeper.reason", reason)
+        with suppress(UpdateFinishedTrialError):  # by another who shares the storage
+            self.optuna_trial(number).set_user_attr("sweeper.reason", reason)
 
     def is_ours(self, trial: FrozenTrial) -> bool:
         """A RUNNING trial is ours to take over unless another living orchestrator shares the storage."""

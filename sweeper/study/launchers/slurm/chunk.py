@@ -55,7 +55,9 @@ def read_chunk(path: Path) -> Chunk:
 
 
 def as_job(told: Mapping[str, Any]) -> Job:
-    return Job(told["number"], told["attempt"], tuple(told["overrides"]), Path(told["folder"]), told["sweep_dir"])
+    resolved = tuple((name, tuple(arguments), value) for name, arguments, value in told.get("resolved", ()))
+    overrides, folder = tuple(told["overrides"]), Path(told["folder"])
+    return Job(told["number"], told["attempt"], overrides, folder, told["sweep_dir"], resolved)
 
 
 @dataclass

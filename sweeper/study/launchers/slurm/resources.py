@@ -40,7 +40,7 @@ class Resources:
         """What this trial asks for; equal ones are the same object."""
         if self._uniform is not None and not any("hydra" in override for override in job.overrides):
             return self._uniform
-        cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir)
+        cfg = job_config(self.composer, job.overrides, job.number, job.sweep_dir, job.resolved)
         if id(cfg) not in self._known:
             keys = {str(k): v for k, v in cfg.hydra.launcher.items() if k != "_target_"}
             known = {f.name for f in fields(SlurmSettings)}

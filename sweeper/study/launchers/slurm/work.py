@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from sweeper import folder as record
@@ -137,7 +138,7 @@ class Work:
 
     def _submit(self, slots: RankSlots, job: Job) -> None:
         attempt = begin(job.folder)
-        job = Job(job.number, attempt, job.overrides, job.folder, job.sweep_dir)
+        job = replace(job, attempt=attempt)
         self.running[job.number] = job
         if self.turns is not None:
             slots.told = self.turns.begin(job)
