@@ -12,7 +12,6 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from sweeper import folder as record
-from sweeper.errors import ConfigError
 from sweeper.folder import End, counted_end
 from sweeper.lines import Tail
 from sweeper.masked import masked_in

@@ -6,10 +6,12 @@ import getpass
 import logging
 import os
 import shlex
+import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -103,6 +105,58 @@ class Stored:
         )
 
 
+def _make(database: Path) -> None:
+    """Made for seconds by forty migrations, which break if two run at once or one is killed."""
+    from mlflow.tracking import MlflowClient
+
+    beside = database.with_name(f".{database.name}.new")
+    beside.unlink(missing_ok=True)
+    MlflowClient(f"sqlite:///{beside}")._tracking_client.store.engine.dispose()
+    with suppress(FileExistsError):  # a trial, which knows no lock, was faster
+        os.link(beside, database)
+    beside.unlink()
+
+
+def _wait_for_migrations(database: Path) -> None:
+    """An app that logs to MLflow itself may be making the database: two at once leave it unusable.
+
+    What has not changed for three seconds is an older version's, for us to bring up to date.
+    """
+    from mlflow.store.db import utils
+
+    known: Any = utils
+    latest, seen, since = known._get_latest_schema_revision(), "", time.monotonic()
+    while (found := _revision(database)) != latest:
+        if found != seen:
+            seen, since = found, time.monotonic()
+        elif time.monotonic() - since > 3:
+            return
+        time.sleep(0.05)
+
+
+def _revision(database: Path) -> str:
+    with (
+        suppress(sqlite3.Error, TypeError),
+        closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection,
+    ):
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+    return "none"
+
+
+def _locked_for_making(database: Path) -> AbstractContextManager[None]:
+    return locked(database.with_name(f"{database.name}.lock"))
+
+
+def make_ahead(path: str) -> None:
+    """Make a SQLite store before anybody opens it, if nobody has."""
+    import_lean()
+    database = Path(path).absolute()
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with _locked_for_making(database):
+        if not database.exists():
+            _make(database)
+
+
 class Store:
     """An open MLflow store and one experiment in it."""
 
@@ -120,13 +174,11 @@ class Store:
         database = target.database
         if database:
             database.parent.mkdir(parents=True, exist_ok=True)
-        with locked(database.with_name(f"{database.name}.lock")) if database else nullcontext():
+        with _locked_for_making(database) if database else nullcontext():
             if database and not database.exists():
-                # Made for seconds by forty migrations, which break if two run at once or one is killed.
-                beside = database.with_name(f".{database.name}.new")
-                beside.unlink(missing_ok=True)
-                MlflowClient(f"sqlite:///{beside}")._tracking_client.store.engine.dispose()
-                os.replace(beside, database)
+                _make(database)
+            if database:
+                _wait_for_migrations(database)
             self.client = MlflowClient(target.uri)
             self.experiment = self._experiment()
         self.experiment_id = str(self.experiment.experiment_id)
