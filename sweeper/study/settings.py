@@ -54,7 +54,7 @@ def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
                 f"hydra.sweeper.{key} must be a key of the sweeper{nearest(key, known)}; remove it, or see {defaults}"
             )
     keys = {k: v for k, v in {**known, **keys}.items() if k not in ("defaults", "_target_", "_recursive_")}
-    raw = {k: OmegaConf.to_container(v, resolve=True) if OmegaConf.is_config(v) else v for k, v in keys.items()}
+    raw = {k: _plain(v) for k, v in keys.items()}
     direction = _directions(raw["direction"])
     if raw["pruner"] is not None and len(direction) > 1:
         raise ConfigError(
@@ -172,6 +172,16 @@ def _globs(value: Any) -> tuple[str, ...]:
     if not all(isinstance(g, str) and g for g in globs):
         raise ConfigError(f"hydra.sweeper.search must be glob patterns, got {value!r}; try hydra.sweeper.search='*'")
     return tuple(globs)
+
+
+def params_in(config: Any) -> dict[str, str]:
+    """``hydra.sweeper.params`` of a composed config, or the peer's old ``search_space``, as they are written there."""
+    params, old = (_plain(OmegaConf.select(config, f"hydra.sweeper.{key}")) for key in ("params", "search_space"))
+    return _params(params if params is not None else _as_params(old))
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
 
 
 def _params(value: Any) -> dict[str, str]:

@@ -34,6 +34,7 @@ from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler
 from sweeper.study.settings import Settings
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
+from sweeper.study.tracking.ahead import make_apps_database
 from sweeper.study.tracking.relay_process import RelayProcess
 from sweeper.study.trial_dir import check_subdir, sweep_dir, trial_dir
 from sweeper.study.view.closing import show_results
@@ -88,6 +89,8 @@ class Sweep:
             show_plan(self.settings, self.space, found, self.slots, sampler)
             return
         shared = None if s.storage is None else open_study(s, None, sampler, pruner)
+        if shared is not None:
+            self.space.check_recorded(shared)
         folder = self._claim()
         try:
             told = self.slots.open(folder.path)
@@ -118,6 +121,7 @@ class Sweep:
         with self._interruptible():
             try:
                 try:
+                    make_apps_database()
                     once = s.detach or order() == COLLECT
                     loop.run(once=once)
                     if once and loop.unfinished:

@@ -100,6 +100,7 @@ LOAD = """
         assert study.trials[0].user_attrs["model"] == "m0"
         raise optuna.TrialPruned
 """
+TOLD = LOAD.partition("    trial =")[0] + "    study.tell(number, cfg.x)"
 STORED = """
 hydra:
   callbacks: {create: {_target_: __main__.Create}}
@@ -125,6 +126,58 @@ hydra:
       train/loss: bce,dice
 """
 LOSSES = {"train/loss/bce.yaml": "name: bce", "train/loss/dice.yaml": "name: dice"}
+FORMAT = "from omegaconf import OmegaConf\nOmegaConf.register_new_resolver('fmt', lambda v: f'{v:.0e}')"
+UUID = FORMAT.replace("'fmt', lambda v: f'{v:.0e}'", "'uuid', lambda: uuid4().hex, use_cache=True")
+NAMED_ONCE = "id: '${uuid:}'\nhydra: {sweep: {subdir: '${id}'}}"
+MY_FOLDER = """
+    own = HydraConfig.get()
+    assert own.runtime.output_dir.endswith(f"{own.sweep.dir}/{own.sweep.subdir}")
+"""
+THIS_TIME = """
+    own = HydraConfig.get().sweep
+    assert cfg.now == own.dir[-15:] and own.subdir.startswith(f"{cfg.now}-{cfg.x}-")
+"""
+TIMED = """
+now: ${now:%H-%M-%S-%f}
+hydra: {sweep: {dir: 's/${now:%H-%M-%S-%f}', subdir: '${now}-${x}-${now:%f}'}}
+"""
+CLEARED = """
+    import os, shutil
+    own = HydraConfig.get().runtime.output_dir
+    shutil.rmtree(own) if cfg.x == 1 else os.rename(own, f"{own}-done")
+"""
+ONCE_MORE = """
+    import os, subprocess, sys
+    if "ONCE_MORE" not in os.environ:
+        command = [sys.executable, *sys.argv, "hydra.output_subdir=null"]
+        again = subprocess.check_output(command, env={**os.environ, "ONCE_MORE": "1"}, text=True)
+        assert again == f"RUN {cfg.x}\\n", again
+    else:
+        print(HydraConfig.get().mode.name, cfg.x)
+"""
+LOGGED = """
+    with mlflow.start_run():
+        mlflow.log_metric("x", cfg.x)
+"""
+SWEEPS = {
+    "sweep/a.yaml": "# @package _global_\nof: a\nhydra: {sweeper: {n_trials: 9, params: {x: 'choice(2, 3)'}}}",
+    "sweep/b.yaml": "# @package _global_\nof: b\nhydra: {sweeper: {params: {x: 'choice(4, 5)'}}}",
+}
+OTHER_CHOICES = """
+import optuna
+theirs = optuna.create_study(study_name="theirs", storage="sqlite:///s.db", load_if_exists=True)
+if not theirs.trials:
+    theirs.ask({"x": optuna.distributions.CategoricalDistribution([64, 128])})
+"""
+OWN = """
+import optuna
+class Mine(optuna.samplers.RandomSampler):
+    def __init__(self, bound, seed):
+        super().__init__(seed)
+        self.bound = bound
+    def sample_independent(self, *asked):
+        return min(super().sample_independent(*asked), self.bound)
+"""
 PARALLEL = """
     from joblib import Parallel, delayed
     from multiprocessing import get_context
@@ -166,6 +219,9 @@ REPORTS = {
     ),
     "hydra#1954, #2293, a study of one's own": Report(
         *(LOAD, STORED, "x=interval(0,1) hydra.sweeper.n_jobs=1"), before=MINE, states=("COMPLETE", "PRUNED")
+    ),
+    "optuna#4862, trials that another has told": Report(
+        *(TOLD, STORED, "x=interval(0,1) hydra.sweeper.n_jobs=1"), before=MINE
     ),
     "hydra#861, a resolver": Report(
         "assert cfg.y == 'foo'", "y: '${mine:}'", "hydra/launcher=submitit_local x=1,2", before=RESOLVER
@@ -215,6 +271,55 @@ REPORTS = {
         files={"search/ours.yaml": "# @package _global_\nhydra: {sweeper: {n_startup: 3}}"},
     ),
     "hydra#2555, ordered": Report("assert cfg.x in (1, 2)", "", "x=tag(ordered,choice(1,2))"),
+    "hydra#1505, names that fewer digits make the same": Report(
+        *(MY_FOLDER, "hydra: {sweep: {subdir: '${fmt:${x}}'}}", "hydra/launcher=local x=interval(1,1.01)"),
+        before=FORMAT,
+    ),
+    "hydra#1505, job by job": Report("", "hydra: {sweep: {subdir: '${fmt:${x}}'}}", "x=1.0,1.01", before=FORMAT),
+    "hydra#2296, a name that is asked once": Report(
+        *("assert HydraConfig.get().runtime.output_dir.endswith('/' + cfg.id)", NAMED_ONCE),
+        *("hydra/launcher=local x=1,2", (), "from uuid import uuid4\n" + UUID),
+    ),
+    "hydra#2296, job by job": Report(MY_FOLDER, NAMED_ONCE, "x=1,2", before="from uuid import uuid4\n" + UUID),
+    "hydra#2296, the sweep's time": Report(THIS_TIME, TIMED, "hydra/launcher=local x=1,2"),
+    "hydra#1149, a folder cleared or moved": Report(CLEARED, "", "hydra/launcher=local x=1,2"),
+    "a file whose name is no UTF-8": Report(
+        "open(b'caf\\xe9'.decode(errors='surrogateescape'))", "", "hydra/launcher=local x=1,2", states=("FAIL", "FAIL")
+    ),
+    "Lightning#11300, a trial that starts itself once more": Report(
+        ONCE_MORE, "hydra: {mode: MULTIRUN}", "hydra/launcher=local x=1,2"
+    ),
+    "hydraflow#245, runs of the app's own in MLflow": Report(
+        LOGGED, "", "hydra/launcher=local x=1,2", before="import mlflow"
+    ),
+    "hydra#2807, a sweep over sweeps": Report(
+        "assert cfg.x in {'a': (2, 3), 'b': (4, 5)}[cfg.of]", "of: null", "+sweep=a,b", files=SWEEPS
+    ),
+    "an option on hydra.searchpath": Report(
+        *("assert cfg.extra.k in (1, 2)", "hydra: {searchpath: ['file://more']}", "+extra=a,b"),
+        files={"../more/extra/a.yaml": "k: 1", "../more/extra/b.yaml": "k: 2"},
+    ),
+    "hydra#3055, a glob of a folder below": Report(
+        *("", "", "+m=glob(below/*)"),
+        says=("+m (command line)", "folder/below=glob(*)"),
+        files={"m/below/a.yaml": "{}"},
+    ),
+    "optuna#2199, other choices for a study that is there": Report(
+        *("", "hydra: {sweeper: {storage: 'sqlite:///s.db', study_name: theirs}}", "x=choice(64,128,256)"),
+        says=("x (command line)", "'theirs'", "choices=(64, 128)", "got choice(64,128,256)", "another study_name"),
+        before=OTHER_CHOICES,
+    ),
+    "a sampler of the app's own": Report(
+        *(
+            "assert cfg.x <= 0.1",
+            "hydra: {sweeper: {sampler: {_target_: __main__.Mine, bound: 0.1}}}",
+            "x=interval(0,1)",
+        ),
+        before=OWN,
+    ),
+    "optuna#4121, a sampler that has tried all": Report(
+        *("", "hydra: {sweeper: {n_jobs: 1, sampler: {_target_: optuna.samplers.BruteForceSampler}}}", "x=1,2")
+    ),
     "hydra#1052, a group or none": Report(
         *("assert cfg.get('db') is None or cfg.db.lr == 1", "", "+db=a,b"),
         files={"db/a.yaml": "lr: 1", "db/b.yaml": "# @package _global_\nx: 2.0"},
@@ -255,5 +360,9 @@ def test_an_app_out_of_a_report(quick, tmp_path: Path, name: str) -> None:
         return
     assert done.code == ("FAIL" in report.states) and "Traceback" not in done.both, done
     stored = f"sqlite:///{tmp_path}/s.db"
-    found = optuna.load_study(study_name="mine", storage=stored) if report.before == MINE else study(tmp_path / "s")
+    found = (
+        optuna.load_study(study_name="mine", storage=stored)
+        if report.before == MINE
+        else study(next(tmp_path.rglob("study.journal")).parent)
+    )
     assert tuple(t.state.name for t in found.trials) == report.states

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString, RangeSweep, Transformer
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep, Transformer
 from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
@@ -117,6 +117,11 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
         return Parameter(key, _range(key, value, written, source), written, source)
     # a shuffled choice is drawn in random order anyway; sorting keeps the study the same on every start
     elements = list(override.sweep_iterator())
+    if not elements and isinstance(value, Glob):
+        raise ConfigError(
+            f"{key} ({source}) must match an option of its group, got {written!r}; a glob sees the options in the "
+            "group's own folder: glob a folder below by its path, folder/below=glob(*)"
+        )
     if not elements:
         raise ConfigError(f"{key} ({source}) must have at least one choice, got {written!r}; write choice(a, b)")
     written_as: dict[str, Any] = {}

@@ -12,11 +12,15 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
 from optuna.distributions import check_distribution_compatibility
+from optuna.study import Study
 
+from sweeper.configs import as_written
 from sweeper.errors import ConfigError, nearest
 from sweeper.space_node import declared
 from sweeper.study.compose import Composer, all_keys, has_key
 from sweeper.study.search.parameter import Parameter, Value, parameter
+from sweeper.study.settings import params_in
+from sweeper.study.view.terminal import say
 
 Point = dict[str, Value]
 Pick = Callable[[Parameter], Value]
@@ -48,6 +52,7 @@ class SearchSpace:
         self._size: int | None = -1
         self._ambiguous: set[str] = set()
         self._indifferent: dict[str, set[str]] = {}  # groups whose options leave a key's space as it is
+        self._tables: list[tuple[Point, dict[str, Parameter]]] = []
         self._unmatched = {g for g in self.search if g != "*" and not g.startswith("!")}
 
     def walk(self, pick: Pick) -> Point:
@@ -85,9 +90,17 @@ class SearchSpace:
         self._check_in_charge(cfg, choices)
         app = _app_part(cfg)
         table = {}
-        for p in self.swept.values():
+        explicit = {**self.swept, **self._swept_by(cfg, choices)}
+        if any(self.composer.is_group(p.key) and p.key not in chosen_groups for p in explicit.values()):
+            return explicit
+        for p in explicit.values():
             if not (p.key.startswith("+") or "@" in p.key or self.composer.is_group(p.key) or has_key(cfg, p.key)):
                 chosen = " ".join(choices)
+                if p.key in all_keys(app):
+                    raise ConfigError(
+                        f"{p.key} ({p.source}) must have text for a key, which an override can name, got a number in "
+                        "the config; quote it there: '1'"
+                    )
                 raise ConfigError(
                     f"{p.key} ({p.source}) must be a key of the config{f' chosen by {chosen}' if chosen else ''}, "
                     f"which lacks it{nearest(p.key, all_keys(app))}; "
@@ -118,6 +131,26 @@ class SearchSpace:
                     f"{group} must be the sweep's, not a trial's, got {chosen} from {' '.join(choices)} and {ours} for "
                     f"the sweep; add {group}={chosen} to the command, or remove it from the option"
                 )
+        ours, theirs = (as_written(c.hydra.sweeper) for c in (self.composer.master, cfg))
+        for key in theirs:
+            if key not in ("params", "search_space") and theirs[key] != ours.get(key):
+                say(f"hydra.sweeper.{key} of {' '.join(choices)} has no effect: a sweep's own keys are in force")
+
+    def _swept_by(self, cfg: DictConfig, choices: Sequence[str]) -> dict[str, Parameter]:
+        """``hydra.sweeper.params`` of the options chosen, which a searched option may have of its own."""
+        common, found = params_in(self.composer.master), {}
+        for key, written in params_in(cfg).items():
+            bare = key.lstrip("+")
+            given = bare in self._fixed_keys or (bare in self.swept and self.swept[bare].source == "command line")
+            if common.get(key) != written and not given:
+                source = f"hydra.sweeper.params of {' '.join(choices)}"
+                one = f"choice({written})"
+                p = parameter(key, written, self.composer.parse, source) or parameter(
+                    key, one, self.composer.parse, source
+                )
+                assert p is not None
+                found[p.key] = p
+        return found
 
     def _picked(self, key: str) -> bool:
         for glob in self.search:
@@ -144,6 +177,7 @@ class SearchSpace:
             tables += others
         self.examples = [[*self.fixed, *(table[k].override(v) for k, v in point.items())] for point, table in tables]
         self._ambiguous = _incompatible([table for _, table in tables])
+        self._tables = tables
         self._try_values(tables)
         for overrides in self.examples:
             cfg = self.composer.compose(overrides)
@@ -164,6 +198,20 @@ class SearchSpace:
             for written, label in sorted(entries):
                 found[key if len(different) == 1 else f"{key} ({label})"] = written
         return found
+
+    def check_recorded(self, study: Study) -> None:
+        """ConfigError for a parameter that a shared study has recorded with another kind or other choices."""
+        recorded = {n: d for t in study.get_trials(deepcopy=False) for n, d in t.distributions.items()}
+        for point, table in self._tables:
+            for p in table.values():
+                known = recorded.get(self.name(p, point), p.distribution)
+                try:
+                    check_distribution_compatibility(known, p.distribution)
+                except ValueError as error:
+                    raise ConfigError(
+                        f"{p.key} ({p.source}) must be searched as in study {study.study_name!r} of "
+                        f"hydra.sweeper.storage, which has {known}, got {p.written}; give another study_name"
+                    ) from error
 
     def _try_values(self, tables: list[tuple[Point, dict[str, Parameter]]]) -> None:
         """ConfigError for a value that a structured config refuses: each choice is set once, and each bound."""
