@@ -86,16 +86,26 @@ def command_line(**overrides: object) -> str:
 
 def rerun_command(overrides: Sequence[str]) -> str:
     """The command that runs one trial alone: the config that this command names, with the trial's ``overrides``."""
-    kept, swept, words = [], False, iter(sys.argv[1:])
+    swept = any(word in ("-m", "--multirun") for word in sys.argv[1:])
+    mode = [] if swept else ["hydra.mode=RUN"]  # without -m it was the config that asked for a sweep
+    return masked(shlex.join([*program(), *_kept(), *mode, *overrides]))
+
+
+def run_arguments(overrides: Sequence[str]) -> list[str]:
+    """Its arguments, whatever the config asks for."""
+    return [*_kept(), "hydra.mode=RUN", *overrides]
+
+
+def _kept() -> list[str]:
+    """What of this command's arguments one trial alone keeps."""
+    kept, words = [], iter(sys.argv[1:])
     for word in words:
         flag, equals, _ = word.partition("=")
-        swept |= flag in ("-m", "--multirun")
         if flag in _CONFIG_FLAGS:
             kept += [word] if equals else [word, next(words, "")]
         elif flag.lstrip("+~").startswith(("hydra.", "hydra/")) and not re.match(_OF_SWEEPS, flag.lstrip("+~")):
             kept.append(word)
-    mode = [] if swept else ["hydra.mode=RUN"]  # without -m it was the config that asked for a sweep
-    return masked(shlex.join([*program(), *kept, *mode, *overrides]))
+    return kept
 
 
 _CONFIG_FLAGS = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")

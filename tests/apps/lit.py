@@ -13,7 +13,8 @@ from sweeper.lightning import Report
 
 ConfigStore.instance().store(
     name="config",
-    node={"lr": 0.1, "epochs": 3, "val_every": 1.0, "metrics": None, "workers": 0, "wait": False, "patience": 3},
+    node={"lr": 0.1, "epochs": 3, "val_every": 1.0, "metrics": None, "workers": 0, "wait": False, "patience": 3}
+    | {"devices": 1},
 )
 
 
@@ -54,6 +55,8 @@ def main(cfg):
     trainer = lightning.Trainer(
         max_epochs=cfg.epochs,
         accelerator="cpu",
+        devices=cfg.devices,
+        strategy="auto" if cfg.devices == 1 else "ddp",
         logger=False,
         enable_progress_bar=False,
         enable_model_summary=False,

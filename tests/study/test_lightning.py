@@ -33,6 +33,14 @@ def test_curves_are_those_that_the_module_logs(run, tmp_path):
 
 
 @pytest.mark.long
+def test_a_trial_on_two_devices(run, tmp_path):
+    done = run("lit.py", *SWEEP, "lr=0.05,0.1", "devices=2", "epochs=1", "hydra.sweeper.n_trials=2", "patience=9")
+    assert done.code == 0, done
+    log = (tmp_path / "s" / "1" / "output.0.log").read_text()
+    assert "GLOBAL_RANK: 1, MEMBER: 2/2" in log, log
+
+
+@pytest.mark.long
 def test_a_hopeless_trial_is_pruned(run, tmp_path):
     pruner = (
         "hydra.sweeper.pruner={_target_:optuna.pruners.ThresholdPruner,upper:10}",

@@ -29,6 +29,7 @@ from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.nursery import settle
 from sweeper.study.launchers.run_job import run_job, yaml_of
 from sweeper.study.launchers.trial_processes import Run
+from sweeper.study.provenance import run_arguments
 from sweeper.trial.report import RANK, DiskFull, Pruned, Recorded, describe, interrupted, on_interrupt
 from sweeper.trial.silent import fail
 
@@ -107,6 +108,7 @@ class JobRunner:
             if again:
                 self.warm(run)
             cfg = self._config(run)
+            sys.argv[1:] = run_arguments(job.overrides)  # Lightning starts a trial's further processes by them
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
             rank = int(run.env.get(RANK) or 0)
             ret = run_job(self.context, task, cfg, job.folder, attempt=job.attempt, rank=rank)
