@@ -290,7 +290,7 @@ REPORTS = {
         ONCE_MORE, "hydra: {mode: MULTIRUN}", "hydra/launcher=local x=1,2"
     ),
     "hydraflow#245, runs of the app's own in MLflow": Report(
-        LOGGED, "", "hydra/launcher=local x=1,2", before="import mlflow"
+        LOGGED, "", "hydra/launcher=local x=1,2", before="import mlflow\nmlflow.set_tracking_uri('sqlite:///a%2Cb.db')"
     ),
     "hydra#2807, a sweep over sweeps": Report(
         "assert cfg.x in {'a': (2, 3), 'b': (4, 5)}[cfg.of]", "of: null", "+sweep=a,b", files=SWEEPS

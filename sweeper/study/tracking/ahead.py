@@ -19,8 +19,10 @@ def make_apps_database() -> None:
     if mlflow is None:
         return
     with suppress(Exception):  # what is wrong with it the app finds out as it would without us
-        uri = str(mlflow.get_tracking_uri())
-        database = uri.removeprefix("sqlite:///")
-        if database != uri and not Path(database).exists():
+        from sqlalchemy import make_url
+
+        url = make_url(str(mlflow.get_tracking_uri()))  # MLflow quotes what is odd in a path
+        database = url.database if url.get_backend_name() == "sqlite" else None
+        if database and database != ":memory:" and not Path(database).exists():
             say(f"making {database}, which the app's trials would make all at once")
             subprocess.run([sys.executable, "-c", MAKE, database], check=False, capture_output=True, timeout=120)
