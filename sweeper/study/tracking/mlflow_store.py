@@ -25,7 +25,7 @@ from sweeper.study.tracking import whole_runs
 from sweeper.study.tracking.lock import locked
 from sweeper.study.tracking.record import Trial
 from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, TRIAL, Run, read_cursor
-from sweeper.study.tracking.target import Target
+from sweeper.study.tracking.target import Target, sqlite_uri
 
 PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
 METRICS_PER_BATCH = 800
@@ -111,7 +111,7 @@ def _make(database: Path) -> None:
 
     beside = database.with_name(f".{database.name}.new")
     beside.unlink(missing_ok=True)
-    MlflowClient(f"sqlite:///{beside}")._tracking_client.store.engine.dispose()
+    MlflowClient(sqlite_uri(beside))._tracking_client.store.engine.dispose()
     with suppress(FileExistsError):  # a trial, which knows no lock, was faster
         os.link(beside, database)
     beside.unlink()

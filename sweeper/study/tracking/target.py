@@ -33,6 +33,15 @@ def find_target(study: Study, uri: str | None, experiment: str | None, env: Mapp
         raise ConfigError(f"tracking.uri must have its password, which no file keeps, got {uri}; give --tracking-uri")
     if not uri.startswith("sqlite"):
         return Target(uri, name, experiment_id=by_id)
-    # SQLAlchemy takes the path as it is, a file URI wants it quoted.
-    database = study.project.absolute() / uri.removeprefix("sqlite:///")
-    return Target(f"sqlite:///{database}", name, (database.parent / "mlruns").as_uri(), database, by_id)
+    from sqlalchemy import make_url
+
+    database = study.project.absolute() / (make_url(uri).database or "")
+    return Target(sqlite_uri(database), name, (database.parent / "mlruns").as_uri(), database, by_id)
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of a SQLite file, with what SQLAlchemy would read as a quoted character quoted."""
+    from sqlalchemy import make_url
+
+    uri = f"sqlite:///{path}"
+    return uri if make_url(uri).database == str(path) else uri.replace("%", "%25")

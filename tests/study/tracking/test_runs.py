@@ -2,6 +2,7 @@ import math
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from sweeper.lines import Tail
 from sweeper.study.tracking.record import Seen, Study, Trial
@@ -17,6 +18,7 @@ from sweeper.study.tracking.runs import (
     trial_run,
     write_cursor,
 )
+from sweeper.study.tracking.target import sqlite_uri
 
 STUDY = Study(id="s1", name="first", app="train", project=Path("/p"), folder=Path("/p/multirun/first"), started=5.0)
 
@@ -173,3 +175,8 @@ def test_only_what_the_store_lacks_is_fresh() -> None:
     assert [event["step"] for event in seen.fresh] == [1]
     assert read_cursor(write_cursor({0: 22, 1: 5})) == {0: 22, 1: 5}
     assert read_cursor("") == {}
+
+
+@pytest.mark.parametrize("path", ["/a/mlflow.db", "/a b,c/mlflow.db", "/100%/m.db", "/a%20b/m.db"])
+def test_an_address_leads_to_its_file(path: str) -> None:
+    assert make_url(sqlite_uri(Path(path))).database == path
