@@ -51,12 +51,21 @@ def measure(
     once = {"basic": (few, many), "submitit_local": slow}
     if ray:
         once |= {"Ray Tune": (few, many), "Ray Tune, reuse_actors": (few, many)}
-    # taking turns, so that a slower minute of the machine meets both sides of a requirement
-    turns = [("sweeper", n) for n in dict.fromkeys((many, *limits))] + [("joblib", n) for n in trials]
-    turns = turns * repeats + [(tool, n) for tool, counts in once.items() for n in counts]
+    tracked = [("sweeper", n) for n in dict.fromkeys((many, *limits))] + [("joblib", n) for n in trials]
     walls: dict[tuple[str, int], list[float]] = {}
-    for tool, n in turns:
-        walls.setdefault((tool, n), []).append(sweep(tool, n))
+    plain: dict[str, dict[int, list[float]]] = {tool: {n: [] for n in limits} for tool in ("sweeper", *PLAIN)}
+    loops_s = []
+    for _ in range(repeats):  # taking turns, so that a slower minute of the machine meets both sides of a requirement
+        for tool, n in tracked:
+            walls.setdefault((tool, n), []).append(sweep(tool, n))
+        loops_s.append(two_bare_loops(limits[1]))
+        for tool, runs in plain.items():
+            for n, found in runs.items():
+                found.append(_untracked(n) if tool == "sweeper" else _plain(tool, n))
+        loops_s.append(two_bare_loops(limits[1]))
+    for tool, counts in once.items():
+        for n in counts:
+            walls[tool, n] = [sweep(tool, n)]
     tools = dict.fromkeys(tool for tool, _ in walls)
     costs = {tool: Cost({n: median(w) for (t, n), w in walls.items() if t == tool}) for tool in tools}
     for tool, cost in costs.items():
@@ -74,13 +83,6 @@ def measure(
         "code, which does it with less of torch's Python (last rows, `sweeper/trial/step.py`), and logs each epoch's "
         "metrics in one call. Plain Optuna logs nothing."
     )
-    plain: dict[str, dict[int, list[float]]] = {tool: {n: [] for n in limits} for tool in ("sweeper", *PLAIN)}
-    loops_s = []
-    for _ in range(repeats):
-        loops_s.append(two_bare_loops(limits[1]))
-        for tool, runs in plain.items():
-            for n, found in runs.items():
-                found.append(_untracked(n) if tool == "sweeper" else _plain(tool, n))
     bare = {tool: Cost({n: median(found) for n, found in runs.items()}) for tool, runs in plain.items()}
     rows = [
         *_compare(costs, many),
