@@ -244,12 +244,12 @@ class Attempt:
         while True:
             self.number = attempt if attempt is not None else max(attempts(folder), default=-1) + 1
             try:
-                self._fd = _create(events_path(folder, self.number))
+                self._path = events_path(folder, self.number)
+                self._fd = _create(self._path)
                 break
             except FileExistsError:
                 if attempt is not None:
                     raise
-        self._path = os.fspath(events_path(folder, self.number))
         self._stop = os.fspath(stop_path(folder, self.number))
         self._next = os.fspath(output_path(folder, self.number + 1))
 
@@ -263,7 +263,7 @@ class Attempt:
     def _return(self) -> None:
         """The app has cleared its folder, or moved it: what was said so far is said there again."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        fd = _create(Path(self._path))
+        fd = _create(self._path)
         os.write(fd, os.pread(self._fd, os.fstat(self._fd).st_size, 0))
         os.close(self._fd)
         self._fd = fd

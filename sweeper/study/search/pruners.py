@@ -10,6 +10,7 @@ import optuna
 from optuna.pruners import BasePruner, NopPruner
 
 from sweeper.errors import ConfigError, nearest
+from sweeper.study.search.own import is_own, make_own
 
 _NAMES = {"asha": "SuccessiveHalvingPruner", "hyperband": "HyperbandPruner", "median": "MedianPruner"}
 
@@ -22,8 +23,8 @@ def make_pruner(spec: Any) -> BasePruner:
         return spec
     keys = dict(spec) if isinstance(spec, Mapping) else {"name": spec}
     named = str(keys.pop("name", None) or keys.pop("_target_", None))
-    if "." in named and not named.startswith("optuna.pruners."):
-        return _the_apps(named, keys)
+    if is_own(named, "optuna.pruners"):
+        return make_own("pruner", BasePruner, named, keys, instead="hydra.sweeper.pruner=asha")  # type: ignore[type-abstract]
     short = named.rpartition(".")[2]
     cls = getattr(optuna.pruners, _NAMES.get(short, short), None)
     if cls is None or not (isinstance(cls, type) and issubclass(cls, BasePruner)):
@@ -44,16 +45,3 @@ def make_pruner(spec: Any) -> BasePruner:
         return cls(**keys)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.sweeper.pruner ({cls.__name__}) refuses its keys {keys}: {error}") from error
-
-
-def _the_apps(target: str, keys: dict[str, Any]) -> BasePruner:
-    from hydra.utils import instantiate
-
-    try:
-        pruner = instantiate({"_target_": target, **keys})
-    except Exception as error:
-        reason = " ".join(str(error.__cause__ or error).split())[:300]
-        raise ConfigError(f"hydra.sweeper.pruner ({target}) must be made of its keys {keys}, got: {reason}") from error
-    if not isinstance(pruner, BasePruner):
-        raise ConfigError(f"hydra.sweeper.pruner must be an Optuna pruner, got {target}; try hydra.sweeper.pruner=asha")
-    return pruner

@@ -17,6 +17,7 @@ from optuna.trial import FrozenTrial
 
 from sweeper.errors import ConfigError, nearest, require
 from sweeper.study.search.draws import Draws, Grid, Plan, random_unit, sobol_unit
+from sweeper.study.search.own import is_own, make_own
 from sweeper.study.search.parameter import Parameter
 from sweeper.study.search.space import Point, SearchSpace
 
@@ -96,16 +97,15 @@ def describe(spec: Any) -> dict[str, Any]:
         named = keys.pop("name", None) or keys.pop("_target_", None)
         if named is not None:
             short = str(named).rpartition(".")[2]
-            return {"name": short if _of_its_own(named) else _class_name(short), "target": str(named), **keys}
+            return {
+                "name": short if is_own(named, "optuna.samplers") else _class_name(short),
+                "target": str(named),
+                **keys,
+            }
     raise ConfigError(
         f"hydra.sweeper.sampler must be one of {', '.join(_NAMES)} or a node with _target_, got {spec!r}; "
         "try hydra.sweeper.sampler=random"
     )
-
-
-def _of_its_own(target: Any) -> bool:
-    """Whether it is a class outside of Optuna, whatever it calls itself."""
-    return "." in str(target) and not str(target).startswith("optuna.samplers.")
 
 
 def _class_name(name: str) -> str:
@@ -131,7 +131,7 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, exte
         if type(sampler) is not optuna.samplers.RandomSampler:
             return sampler  # type: ignore[no-any-return]
         keys = {}
-    own = _of_its_own(target)
+    own = is_own(target, "optuna.samplers")
     if not own:
         require(f"hydra.sweeper.sampler={name}", *_NEEDS.get(name, ()))
         keys = _checked(name, keys)
@@ -161,20 +161,16 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, exte
 
 
 def _the_apps(target: str, keys: dict[str, Any], seed: int) -> BaseSampler:
-    from hydra.utils import get_object, instantiate
+    def given() -> dict[str, Any]:
+        from hydra.utils import get_object
 
-    try:
         known = inspect.signature(get_object(target)).parameters
         kept = {k: v for k, v in keys.items() if k in known or not _of_another_option(k, v)}
         if "seed" in known and kept.get("seed") is None:
             kept["seed"] = seed
-        sampler = instantiate({"_target_": target, **kept})
-    except Exception as error:
-        reason = " ".join(str(error.__cause__ or error).split())[:300]
-        raise ConfigError(f"hydra.sweeper.sampler ({target}) must be made of its keys {keys}, got: {reason}") from error
-    if not isinstance(sampler, BaseSampler):
-        raise ConfigError(f"hydra.sweeper.sampler must be an Optuna sampler, got {target}; try sampler=random")
-    return sampler
+        return kept
+
+    return make_own("sampler", BaseSampler, target, keys, instead="sampler=random", given=given)  # type: ignore[type-abstract]
 
 
 def _optunas(name: str, keys: dict[str, Any], seed: int) -> BaseSampler:
