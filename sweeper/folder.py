@@ -101,8 +101,9 @@ def replace(path: Path, content: str | bytes, *, private: bool = False) -> None:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
             file.write(content.encode(errors="replace") if isinstance(content, str) else content)
         os.replace(beside, path)
-    finally:
+    except BaseException:
         beside.unlink(missing_ok=True)
+        raise
 
 
 def disk_full(error: BaseException | None, folder: Path) -> bool:

@@ -33,17 +33,22 @@ def declared(cfg: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
 def without_space(cfg: DictConfig) -> DictConfig:
     """A copy of the config with every ``space:`` entry removed, ready to instantiate and to log."""
     cfg = copied(cfg)
-    _delete_spaces(value_in(cfg))
+    drop_spaces(cfg)
     return cfg
 
 
-def _delete_spaces(nodes: dict[Any, Any]) -> None:
+def drop_spaces(cfg: DictConfig) -> None:
+    """Remove every ``space:`` entry from a config of one's own."""
+    _drop(value_in(cfg))
+
+
+def _drop(nodes: dict[Any, Any]) -> None:
     for key, node in list(nodes.items()):
         if isinstance(children := value_in(node), dict):
             if key == "space" and is_space(node):
                 del nodes[key]
             else:
-                _delete_spaces(children)
+                _drop(children)
 
 
 def _raw(node: Any) -> Mapping[str, Any]:

@@ -41,6 +41,7 @@ class Composer:
         self.parse = lru_cache(maxsize=4096)(self._parse)
         self._is_group = lru_cache(maxsize=None)(lambda key: bool(self._options(key)))
         self.composed: dict[tuple[str, ...], bytes] = {}  # pickled configs by shape, also of other processes
+        self.numbered: dict[tuple[str, ...], str] = {}  # names of trials' folders that follow from their number alone
         self._shapes: dict[tuple[str, ...], DictConfig] = {}
         self.latest: tuple[tuple[str, ...], int, str, Resolved, DictConfig] | None = None  # what the shared one holds
 

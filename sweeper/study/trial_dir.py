@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -10,9 +11,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sweeper.configs import value_in
 from sweeper.errors import ConfigError
 from sweeper.study.compose import Composer, job_config, resolved_in
 from sweeper.study.launchers import Resolved
+
+_OF_NUMBER_ALONE = re.compile(
+    r"(?:[A-Za-z0-9_-]|\$\{sweeper\.pad:\$\{hydra\.job\.num\}\}|\$\{hydra\.job\.(?:num|id)\})+"
+)
 
 
 def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_dir: str) -> tuple[str, Resolved]:
@@ -20,6 +26,11 @@ def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_d
 
     ConfigError if it would lie elsewhere, as a value with ``../`` in an ``override_dirname`` makes it.
     """
+    shape = composer.shape(overrides)
+    if shape in composer.numbered and not any(text.lstrip("+~").startswith("hydra") for text in overrides):
+        name = of_number(composer.numbered[shape], number)
+        assert name is not None
+        return name, resolved_in(composer.master)
     cfg = job_config(composer, overrides, number, sweep_dir)
     name = _resolved(cfg, "hydra.sweep.subdir", "'${hydra.job.num}'")
     normal = os.path.normpath(name)
@@ -28,7 +39,18 @@ def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_d
             f"hydra.sweep.subdir must lie inside hydra.sweep.dir, got {name!r}; try hydra.sweep.subdir="
             "'${hydra.job.num}', or name keys whose values hold a / in hydra.job.config.override_dirname.exclude_keys"
         )
+    written = str(value_in(cfg.hydra.sweep._get_node("subdir")))
+    if of_number(written, number) == normal:
+        composer.numbered[shape] = written
     return normal, resolved_in(cfg)
+
+
+def of_number(written: str, number: int) -> str | None:
+    """What a written name resolves to if it follows from the trial's number alone, in a hundredth of the time."""
+    if not _OF_NUMBER_ALONE.fullmatch(written):
+        return None
+    padded = written.replace("${sweeper.pad:${hydra.job.num}}", f"{number:04d}")
+    return padded.replace("${hydra.job.num}", str(number)).replace("${hydra.job.id}", str(number))
 
 
 def check_subdir(config: DictConfig) -> None:

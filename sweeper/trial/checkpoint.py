@@ -82,8 +82,9 @@ class Checkpoint:
                 earlier = self._earlier.pop()
                 for path in (earlier, *earlier.parent.glob(f".{earlier.name}.*")):  # beside: killed while it wrote
                     path.unlink(missing_ok=True)
-        finally:
+        except BaseException:
             beside.unlink(missing_ok=True)
+            raise
         self._written = time.monotonic()
 
 

@@ -92,8 +92,7 @@ def train_epoch(run: Setup, epoch: int, batch_size: int, ranks: Alone = ALONE) -
         for parameter in parameters:
             parameter.grad = None  # optimizer.zero_grad() opens a profiler's record: 50 of a small step's 1,250 µs
         backward(loss)
-        with torch.no_grad():
-            step()
+        step()
         losses.append(loss.detach())
     total = torch.stack(losses).double() @ torch.tensor(sizes, dtype=torch.float64, device=run.device)
     return ranks.average(total).item() / len(targets)  # the epoch's only wait for the device
@@ -111,8 +110,9 @@ def _batches(inputs: Tensor, targets: Tensor, order: Tensor, size: int) -> Itera
 def evaluate(model: nn.Module, task: Task, inputs: Tensor, targets: Tensor) -> dict[str, float]:
     """``loss`` and the task's metric over all examples in eval mode, whatever the batch size (tip 10)."""
     model.eval()
-    outputs = torch.cat([model(part) for part in torch.split(inputs, EVAL_BATCH)])
-    loss = task.losses(outputs, targets).double().mean().item()
+    parts = [model(part) for part in torch.split(inputs, EVAL_BATCH)]
+    outputs = torch.cat(parts) if len(parts) > 1 else parts[0]
+    loss = task.losses(outputs, targets).mean(dtype=torch.float64).item()
     return {"loss": loss, task.metric: task.score(outputs, targets)}
 
 

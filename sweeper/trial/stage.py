@@ -12,14 +12,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import InterpolationResolutionError
 
 from sweeper.errors import ConfigError
-from sweeper.space_node import without_space
+from sweeper.space_node import drop_spaces, without_space
 from sweeper.trial.build import target
 from sweeper.trial.data import load
 
 
 def run(cfg: DictConfig) -> float:
-    """Run the stage that ``cfg.stage`` names and return its objective."""
-    cfg = without_space(cfg)
+    """Run the stage that ``cfg.stage`` names and return its objective; the config loses its spaces."""
+    drop_spaces(cfg)
     try:
         value: float = target(cfg.stage, "stage")(cfg)
     except InterpolationResolutionError as error:

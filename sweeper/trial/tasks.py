@@ -53,7 +53,7 @@ class Classification:
 
     def score(self, outputs: Tensor, targets: Tensor) -> float:
         """Accuracy, the share of examples whose largest output is their class."""
-        return (outputs.argmax(1) == targets).double().mean().item()
+        return (outputs.argmax(1) == targets).mean(dtype=torch.float64).item()
 
     def best_constant(self, targets: Tensor) -> Tensor:
         """The log prior; a class without examples counts as half a one, to stay finite."""

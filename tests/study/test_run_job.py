@@ -33,6 +33,7 @@ def test_same_as_hydras_own(overrides: list[str], tmp_path: Path) -> None:
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=30)
 scalars |= st.text(alphabet="ab: \n#'\"-?{}[],&*!|>%@`", max_size=100)  # folded, quoted, in blocks
+scalars |= st.text(alphabet="aE_10/=.,+-", max_size=20) | st.sampled_from(["=", "/", "a=", "~/b", "1e3=", "n=", "1/2"])
 keys = st.integers() | st.text(max_size=12) | st.sampled_from(["yes", "null", "a b", "~", "1e3", "-", "a:", "x" * 130])
 trees = st.recursive(scalars, lambda t: st.lists(t, max_size=3) | st.dictionaries(keys, t, max_size=4), max_leaves=15)
 

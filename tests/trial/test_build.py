@@ -1,4 +1,5 @@
 import pytest
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError
@@ -18,6 +19,10 @@ def test_builds_what_the_node_says():
     [
         ({"width": 5}, r"model._target_ must name a class or function.*conf/model"),
         ({"_target_": ["models.mlp.MLP"]}, r"model._target_ must be importable, got \['models.mlp.MLP'\]"),
+        (
+            {"_target_": "os.system", "command": "touch harmed"},
+            r"model._target_ must be importable, got os.system: .*blocklisted",
+        ),
         ({"_target_": "models.nowhere.MLP"}, r"model._target_ must be importable, got models.nowhere.MLP"),
         (
             {"_target_": "models.mlp.MLP", "widht": 5, "depth": 1},
@@ -37,3 +42,14 @@ def test_builds_what_the_node_says():
 def test_a_mistake_names_its_key(values, message):
     with pytest.raises(ConfigError, match=message):
         made(**values)
+
+
+def test_hydra_still_looks_at_each_call_of_other_functions():
+    with pytest.raises(InstantiationException, match=r"hands_out.\) is blocklisted"):
+        made(_target_="tests.trial.test_build.hands_out")
+
+
+def hands_out(**_):
+    import os
+
+    return os.system

@@ -1,7 +1,7 @@
 """Huge pages for what a process has in memory, so that its forks are quick to make, to run and to end.
 
 A fork copies the table of its parent's pages: 9.7 ms for the 235 MB of a nursery that has imported torch, 3.4 ms once
-these are huge, and a trial's own CPU time falls by as much. It takes 0.27 s, once.
+these are huge, and a trial's own CPU time falls by as much. It takes 0.3 to 0.5 s, once.
 """
 
 from __future__ import annotations

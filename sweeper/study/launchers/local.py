@@ -69,6 +69,7 @@ class LocalSlots:
         )
         self.slots = n_jobs or settings.slots or found
         self.threads = settings.threads or max(1, cores() // self.slots)
+        self.trials_per_process = settings.trials_per_process if settings.mem_gb is None else 1
         self._free_slots = list(range(self.slots))
         self._running: dict[tuple[int, int], int] = {}  # (number, attempt) → slot
         self._waiting: deque[tuple[Job, str | None]] = deque()
@@ -81,7 +82,7 @@ class LocalSlots:
     def start(self, runner: JobRunner) -> None:
         """Start the nursery, before this process starts a thread of its own. It preloads while we go on."""
         self._runner = runner
-        runner.preload = self.settings.preload
+        runner.preload, runner.trials_per_process = self.settings.preload, self.trials_per_process
         self._connection, self._nursery = start_nursery(runner, self.settings.start_method, self.threads)
 
     def preflight(self, examples: Sequence[Sequence[str]]) -> None:
@@ -128,7 +129,7 @@ class LocalSlots:
             timeout_s=None if s.timeout_min is None else s.timeout_min * 60,
             memory_bytes=None if s.mem_gb is None else int(s.mem_gb * 2**30),
             return_path=return_path,
-            trials_per_process=s.trials_per_process if s.mem_gb is None else 1,
+            trials_per_process=self.trials_per_process,
             composed=None if composed is None else (shape, composed),
         )
         try:

@@ -48,7 +48,13 @@ class Stop:
 
 
 def serve(
-    connection: Connection, preload: list[str], live: Life, warm: Callable[[Run], None], *, eager: bool = True
+    connection: Connection,
+    preload: list[str],
+    live: Life,
+    warm: Callable[[Run], None],
+    *,
+    eager: bool = True,
+    forks_often: bool = True,
 ) -> None:
     """The nursery's life: preload, then start trials on request and report ends, until the connection closes.
 
@@ -64,7 +70,7 @@ def serve(
     os.set_blocking(alarm, False)
     signal.set_wakeup_fd(alarm, warn_on_full_buffer=False)
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    load(preload, eager=eager)
+    load(preload, eager=eager, forks_often=forks_often)
     processes = TrialProcesses(live, warm, connection, awake, alarm)
     kill_at = float("inf")
     while True:
@@ -97,8 +103,8 @@ def serve(
     os._exit(0)
 
 
-def settle(run: Run) -> None:
-    """Make this process the trial's own: output, environment, limits."""
+def settle(run: Run, *, first: bool = True) -> None:
+    """Make this process the trial's own: output, environment, limits; ``first`` of those that it will run."""
     job = run.job
     job.folder.mkdir(parents=True, exist_ok=True)
     log = output_path(job.folder, job.attempt, int(run.env.get(RANK) or 0))
@@ -107,8 +113,9 @@ def settle(run: Run) -> None:
     os.dup2(fd, 2)
     os.close(fd)
     os.environ.update(run.env)
-    with suppress(OSError):  # if memory runs out, the trial goes before the sweep
-        Path("/proc/self/oom_score_adj").write_text("500")
+    if first:
+        with suppress(OSError):  # if memory runs out, the trial goes before the sweep
+            Path("/proc/self/oom_score_adj").write_text("500")
     if run.memory_bytes is not None:
         import resource
 

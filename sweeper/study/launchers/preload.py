@@ -14,8 +14,8 @@ from sweeper.study.launchers.huge_pages import collapse
 OPTIMIZERS_IMPORT = "torch._dynamo"  # what the first optimizer of a process imports: 0.8 s
 
 
-def load(preload: list[str], *, eager: bool) -> None:
-    """Import each module (before a colon), so that no trial pays for it."""
+def load(preload: list[str], *, eager: bool, forks_often: bool) -> None:
+    """Import each module (before a colon), so that no trial pays for it; prepare for a fork a trial."""
     os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # asking for CUDA must not start it here
     gc.disable()  # importing makes no garbage to speak of: torch's takes 7 % less
     for name in preload:
@@ -29,7 +29,7 @@ def load(preload: list[str], *, eager: bool) -> None:
         if eager:
             load_for_optimizers()
     gc.enable()
-    if eager:
+    if eager and forks_often:
         with suppress(OSError):
             collapse()
 

@@ -6,7 +6,10 @@ Here copies go through pickle and YAML through libyaml, which takes 15.
 
 from __future__ import annotations
 
+import errno
+import math
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +26,7 @@ from omegaconf._utils import get_omega_conf_dumper
 from sweeper.configs import as_written, copied, put, value_in
 from sweeper.folder import replace
 from sweeper.masked import masked_in
+from sweeper.study.trial_dir import of_number
 
 
 def run_job(
@@ -59,13 +63,14 @@ def run_job(
     if config.hydra.output_subdir is not None and not rank:
         record = folder / config.hydra.output_subdir
         record.mkdir(parents=True, exist_ok=True)
-        replace(record / "config.yaml", yaml_of(as_written(ret.cfg)))
-        replace(record / "hydra.yaml", yaml_of(as_written(config.hydra), "hydra"))
-        replace(record / "overrides.yaml", _yaml(masked_in(ret.overrides)))
+        _write(record / "config.yaml", yaml_of(as_written(ret.cfg)))
+        _write(record / "hydra.yaml", yaml_of(as_written(config.hydra), "hydra"))
+        _write(record / "overrides.yaml", _list(masked_in(ret.overrides)))
 
     subdir, sweep = config.hydra.sweep._get_node("subdir"), config.hydra.sweep
     written = value_in(subdir)
-    if os.path.normpath(os.path.join(sweep.dir, str(sweep.subdir))) != os.path.normpath(folder):
+    name = of_number(str(written), job.num) or str(sweep.subdir)
+    if os.path.normpath(os.path.join(sweep.dir, name)) != os.path.normpath(folder):
         put(subdir, os.path.relpath(folder, sweep.dir))  # a resolver says another name by now, or two had the same
     with env_override(job.env_set):
         context.callbacks.on_job_start(config=config, task_function=task_function)
@@ -110,6 +115,19 @@ def _split(config: DictConfig) -> tuple[DictConfig, DictConfig]:
     return task, hydra
 
 
+def _write(path: Path, text: str) -> None:
+    """A file that nobody reads before the trial has begun; one of an earlier attempt is replaced whole."""
+    data = text.encode(errors="replace")
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        replace(path, data)
+        return
+    with open(fd, "wb", buffering=0) as file:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
 class _Dumper(yaml.CDumper if yaml.__with_libyaml__ else yaml.Dumper):  # type: ignore[misc]
     """OmegaConf's representation of values, written by libyaml's emitter where PyYAML has it."""
 
@@ -140,9 +158,12 @@ def _parts(content: Mapping[Any, Any], above: tuple[str, ...], begin: str) -> st
         if known not in _texts:
             if len(_texts) > 1000:
                 _texts.clear()
-            if isinstance(value, dict) and value and _plain(key):  # of one that changed most is still the same
-                line = f"{'  ' * len(above)}{key}:\n"
+            indent = "  " * len(above)
+            if _plain(key) and isinstance(value, dict) and value:  # of one that changed most is still the same
+                line = f"{indent}{key}:\n"
                 _texts[known] = line + _parts(value, (*above, key), begin + line)
+            elif _plain(key) and (text := _simple(value, indent)) is not None:
+                _texts[known] = f"{indent}{key}:{text}\n"
             else:
                 part = {key: masked_in(value)}
                 for outer in reversed(above):
@@ -150,6 +171,33 @@ def _parts(content: Mapping[Any, Any], above: tuple[str, ...], begin: str) -> st
                 _texts[known] = _yaml(part).removeprefix(begin)
         parts.append(_texts[known])
     return "".join(parts)
+
+
+_BARE = re.compile(r"(?:/|[A-Za-z_][A-Za-z0-9_.]*[=/])[A-Za-z0-9_=/.,+-]*")  # text that YAML reads as nothing else
+
+
+def _simple(value: Any, indent: str) -> str | None:
+    """A number, a path, an override, or a list of such as YAML has them after a key; None for others.
+
+    The emitter takes 0.1 ms for each, and these are what differs from trial to trial.
+    """
+    if type(value) is int:
+        return f" {value}"
+    if type(value) is float and math.isfinite(value):
+        text = repr(value)
+        return f" {text if '.' in text else text.replace('e', '.0e', 1)}"
+    if type(value) is str and _BARE.fullmatch(value):
+        return f" {value}"
+    if type(value) is list and value and not any(isinstance(item, list) for item in value):
+        items = [_simple(item, indent) for item in value]
+        return None if None in items else "".join(f"\n{indent}-{item}" for item in items)
+    return None
+
+
+def _list(texts: list[str]) -> str:
+    """As YAML has a list."""
+    simple = _simple(texts, "")
+    return _yaml(texts) if simple is None else simple.removeprefix("\n") + "\n"
 
 
 @lru_cache(maxsize=1000)

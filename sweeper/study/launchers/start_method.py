@@ -96,7 +96,8 @@ def _fork(runner: JobRunner) -> tuple[Connection, int]:
             ours.close()
             os.setsid()  # the terminal's Ctrl-C is for the sweeping process alone
             os.environ["OMP_NUM_THREADS"] = "1"  # one OpenMP thread, or trials with more of them hang
-            serve(theirs, list(runner.preload), runner.live, runner.warm, eager=runner.eager)
+            often = runner.trials_per_process == 1
+            serve(theirs, list(runner.preload), runner.live, runner.warm, eager=runner.eager, forks_often=often)
             code = 0
         except BaseException:
             traceback.print_exc()

@@ -17,6 +17,7 @@ from sweeper.study.launchers.preload import OPTIMIZERS_IMPORT, load_for_optimize
 from sweeper.study.launchers.processes import PR_SET_PDEATHSIG, kill, kill_group, kill_strays, oom_kills, prctl, send
 
 GPUS = "CUDA_VISIBLE_DEVICES"
+OOM_READ_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,11 @@ class _Process:
     oom_before: int = 0
     timed_out: bool = False
 
-    def begin(self, run: Run) -> None:
+    def begin(self, run: Run, oom_before: int) -> None:
         self.run = run
         self.left -= 1
         self.deadline = float("inf") if run.timeout_s is None else time.monotonic() + run.timeout_s
-        self.oom_before = oom_kills()
+        self.oom_before = oom_before
 
     def part(self) -> None:
         """It ends after its trial, or at once if it waits."""
@@ -84,6 +85,7 @@ class TrialProcesses:
         self._live, self._warm = live, warm
         self._connection, self._fds = connection, fds
         self._processes: dict[int, _Process] = {}
+        self._oom = -OOM_READ_S, 0  # when last looked at, on the monotonic clock, and how many
         self._needed = mmap.mmap(-1, 1)  # shared with the trials, which say in it that they had an optimizer
 
     @property
@@ -104,7 +106,7 @@ class TrialProcesses:
                 except OSError:  # killed while it waited
                     process.part()
                     continue
-                process.begin(run)
+                process.begin(run, self._oom_kills())
                 return
         if self._needed[0] and OPTIMIZERS_IMPORT not in sys.modules:
             load_for_optimizers()
@@ -140,7 +142,13 @@ class TrialProcesses:
         if theirs is not None:
             theirs.close()
         self._processes[pid] = process = _Process(pid, ours, run.trials_per_process, run.env.get(GPUS))
-        process.begin(run)
+        process.begin(run, self._oom_kills())
+
+    def _oom_kills(self) -> int:
+        """As of the last second: to ask the kernel takes longer than all else here."""
+        if time.monotonic() - self._oom[0] >= OOM_READ_S:
+            self._oom = time.monotonic(), oom_kills()
+        return self._oom[1]
 
     def hear(self, pipe: Connection) -> None:
         """A process asks for another trial, or ends and will be reaped."""
@@ -176,6 +184,7 @@ class TrialProcesses:
             process.part()
             if process.run is None:  # it waited
                 continue
+            self._oom = time.monotonic(), oom_kills()
             self._connection.send(
                 Ended(
                     number=process.run.job.number,
@@ -183,7 +192,7 @@ class TrialProcesses:
                     code=os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
                     signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
                     timed_out=process.timed_out,
-                    oom_kills=oom_kills() - process.oom_before,
+                    oom_kills=self._oom[1] - process.oom_before,
                     max_rss_bytes=usage.ru_maxrss * 1024,
                 )
             )
