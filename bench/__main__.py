@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench import busy, noop, outage, scale, slurm, start, sweeps
-from bench.command import PEER_PYTHON, PYTHON, ROOT
+from bench.command import PEER_PYTHON, PYTHON, ROOT, delete_former
 from bench.peers import install, versions
 from bench.table import Table
 
@@ -20,6 +20,7 @@ ALL = "default: all but slurm, which needs root and the packages of `make test-s
 DOCS = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- written by `make bench` -->", "<!-- end -->"
 BEGINS = {  # those with a place of their own on the page
+    "sweeps": "<!-- written by `python -m bench sweeps` -->",
     "scale": "<!-- written by `python -m bench scale` -->",
     "outage": "<!-- written by `python -m bench outage` -->",
     "slurm": "<!-- written by `make bench-slurm` -->",
@@ -51,6 +52,7 @@ def main() -> int:
             tables.setdefault(BEGINS.get(name, BEGIN), []).append(table)
             print(table.text(), flush=True)
     print(f"{time.monotonic() - began:.0f} s")
+    delete_former()
     if args.write:
         for begin, written in tables.items():
             write(DOCS, written, begin)
@@ -66,7 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--trials", nargs=3, type=int, default=(10, 50, 90), metavar=("FEW", "MANY", "MOST"))
     parser.add_argument("--slow-trials", default=(2, 6), help="of submitit_local and Ray Tune", **two)
     parser.add_argument("--limit-trials", default=(50, 250), help="of ours, plain Optuna and bare loops", **two)
-    parser.add_argument("--repeats", type=int, default=3, help="of ours, joblib's, plain Optuna's and bare loops")
+    parser.add_argument("--repeats", type=int, default=4, help="of ours, joblib's, plain Optuna's and bare loops")
     parser.add_argument("--noop-trials", default=(100, 500), **two)
     parser.add_argument("--noop-peer-trials", default=(50, 250), **two)
     parser.add_argument("--starts", type=int, default=4, help="of each command")

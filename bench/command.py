@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -40,11 +41,25 @@ class Ran:
         return (self.folder / "output.log").read_text()
 
 
+_RUN = WORK / f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{os.getpid()}"
+_numbers = itertools.count()
+
+
 def fresh_folder(name: str) -> Path:
-    folder = WORK / name
-    shutil.rmtree(folder, ignore_errors=True)
+    """A new one. Nothing is deleted before the end: ext4 passes over what was deleted in the last five minutes.
+
+    A file made after the folders of 250 trials had gone cost 0.27 ms instead of 0.04, 3 ms a trial of ours.
+    """
+    folder = _RUN / f"{next(_numbers):03d}-{name}"
     folder.mkdir(parents=True)
     return folder
+
+
+def delete_former() -> None:
+    """The folders of earlier benchmarks."""
+    for folder in WORK.iterdir() if WORK.is_dir() else ():
+        if folder != _RUN:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(arguments: Sequence[str], folder: Path) -> Ran:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from bench.command import APPS, PEER_PYTHON, PYTHON, ROOT, Failed, Ran, begin, finish, fresh_folder, require_runs, run
 from bench.table import Row, Table, at_least, at_most, seconds
@@ -26,86 +26,86 @@ PLAIN = {"plain Optuna, two processes": 2, "plain Optuna, two threads": 1}  # ho
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a whole command by its number of trials, and what each trial more adds."""
+    """Seconds of a whole command by its number of trials, in each round, and what each trial more adds."""
 
-    walls: dict[int, float]
+    walls: dict[int, list[float]]
 
     @property
-    def marginal_s(self) -> float:
+    def marginals_s(self) -> list[float]:
         few, many = min(self.walls), max(self.walls)
-        return (self.walls[many] - self.walls[few]) / (many - few)
+        return [(b - a) / (many - few) for a, b in zip(self.walls[few], self.walls[many], strict=True)]
 
-    def wall_s(self, trials: int) -> float:
+    def walls_s(self, trials: int) -> list[float]:
         """Measured, or drawn out along the marginal cost."""
         many = max(self.walls)
-        return self.walls.get(trials, self.walls[many] + (trials - many) * self.marginal_s)
-
-    def per_minute(self, trials: int) -> float:
-        return 60 * trials / self.wall_s(trials)
+        drawn = [wall + (trials - many) * s for wall, s in zip(self.walls[many], self.marginals_s, strict=True)]
+        return self.walls.get(trials, drawn)
 
 
 def measure(
     trials: tuple[int, int, int], slow: tuple[int, int], limits: tuple[int, int], repeats: int, ray: bool
 ) -> Table:
     few, many, most = trials
+    start, end = limits
     once = {"basic": (few, many), "submitit_local": slow}
     if ray:
         once |= {"Ray Tune": (few, many), "Ray Tune, reuse_actors": (few, many)}
-    tracked = [("sweeper", n) for n in dict.fromkeys((many, *limits))] + [("joblib", n) for n in trials]
-    walls: dict[tuple[str, int], list[float]] = {}
-    plain: dict[str, dict[int, list[float]]] = {tool: {n: [] for n in limits} for tool in ("sweeper", *PLAIN)}
-    loops_s = []
-    for _ in range(repeats):  # taking turns, so that a slower minute of the machine meets both sides of a requirement
-        for tool, n in tracked:
-            walls.setdefault((tool, n), []).append(sweep(tool, n))
-        loops_s.append(two_bare_loops(limits[1]))
-        for tool, runs in plain.items():
-            for n, found in runs.items():
-                found.append(_untracked(n) if tool == "sweeper" else _plain(tool, n))
-        loops_s.append(two_bare_loops(limits[1]))
-    for tool, counts in once.items():
-        for n in counts:
-            walls[tool, n] = [sweep(tool, n)]
-    tools = dict.fromkeys(tool for tool, _ in walls)
-    costs = {tool: Cost({n: median(w) for (t, n), w in walls.items() if t == tool}) for tool in tools}
+    tracked: dict[str, dict[int, list[float]]] = {"sweeper": {}, "joblib": {}}
+    plain: dict[str, dict[int, list[float]]] = {"sweeper": {}, **{tool: {} for tool in PLAIN}}
+    loops_s: list[float] = []
+    for seed in range(
+        repeats
+    ):  # taking turns, so that a slower minute of the machine meets both sides of a requirement
+        for n in trials:
+            tracked["joblib"].setdefault(n, []).append(sweep("joblib", n))
+        loops = [two_bare_loops(end, 2 * seed)]
+        for n in (start, end):
+            tracked["sweeper"].setdefault(n, []).append(sweep("sweeper", n, seed))
+            for tool, runs in plain.items():
+                runs.setdefault(n, []).append(_untracked(n, seed) if tool == "sweeper" else _plain(tool, n))
+        loops_s.append(mean([*loops, two_bare_loops(end, 2 * seed + 1)]))
+    costs = {tool: Cost(walls) for tool, walls in tracked.items()}
+    costs |= {tool: Cost({n: [sweep(tool, n)] for n in counts}) for tool, counts in once.items()}
     for tool, cost in costs.items():
-        if cost.marginal_s <= 0:
+        if median(cost.marginals_s) <= 0:
             raise Failed(
                 f"{tool}: more trials took no longer, {cost.walls}; measure on a quiet machine, or more trials"
             )
     how = (
         f"Whole commands of {many} trials, start included, until every run is FINISHED in MLflow's SQLite store; each "
-        f"tool at its defaults. Sweeper, joblib, plain Optuna and bare loops: medians of {repeats}, the others once. "
+        f"tool at its defaults. Sweeper, joblib, plain Optuna and bare loops took turns {repeats} times, with other "
+        "draws each time: medians, of the ratios as well. The others ran once. "
         f"The marginal time of joblib is from {few} and {most} trials, of basic{' and Ray' * ray} from {few} and "
         f"{many}, of submitit_local from {slow[0]} and {slow[1]}, drawn out to {many}; of sweeper, which brings runs "
-        f"to MLflow in a process beside the trials, and of plain Optuna from {limits[0]} and {limits[1]}, where that "
+        f"to MLflow in a process beside the trials, and of plain Optuna from {start} and {end}, where that "
         "has started. The peers' app trains by `bench/apps/digits_mlp.py`, the same work to the same end as our "
         "code, which does it with less of torch's Python (last rows, `sweeper/trial/step.py`), and logs each epoch's "
         "metrics in one call. Plain Optuna logs nothing."
     )
-    bare = {tool: Cost({n: median(found) for n, found in runs.items()}) for tool, runs in plain.items()}
+    bare = {tool: Cost(walls) for tool, walls in plain.items()}
     rows = [
         *_compare(costs, many),
-        *_compare(bare, limits[0], ", no MLflow"),
-        *_limits(costs["sweeper"], bare["sweeper"], median(loops_s), many),
+        *_compare(bare, start, ", no MLflow"),
+        *_limits(costs["sweeper"], bare["sweeper"], loops_s, end),
     ]
     return Table(f"{many} trainings with MLflow on two slots", how, rows)
 
 
-def sweep(tool: str, trials: int) -> float:
-    """Seconds of one whole sweep, its store complete."""
+def sweep(tool: str, trials: int, seed: int = 0) -> float:
+    """Seconds of one whole sweep, its store complete; the seed is that of our draws, the peers' are always others."""
+    drawn = [f"hydra.sweeper.seed={seed}"] if tool == "sweeper" else []
     ran = run(
-        [*COMMANDS[tool], *_total(tool, trials)], fresh_folder(f"{tool.replace(', ', '-').replace(' ', '-')}-{trials}")
+        [*COMMANDS[tool], *_total(tool, trials), *drawn],
+        fresh_folder(f"{tool.replace(', ', '-').replace(' ', '-')}-{trials}"),
     )
     require_runs(ran.folder, trials, metric="val_loss", steps=EPOCHS)
     return ran.wall_s
 
 
-def _untracked(trials: int) -> float:
+def _untracked(trials: int, seed: int) -> float:
     """Seconds of one of our sweeps that keeps its record in trial folders alone."""
-    return run(
-        [*COMMANDS["sweeper"], "hydra.sweeper.tracking=null", *_total("", trials)], fresh_folder("untracked")
-    ).wall_s
+    untracked = ("hydra.sweeper.tracking=null", f"hydra.sweeper.seed={seed}")
+    return run([*COMMANDS["sweeper"], *untracked, *_total("", trials)], fresh_folder("untracked")).wall_s
 
 
 def _plain(tool: str, trials: int) -> float:
@@ -113,20 +113,27 @@ def _plain(tool: str, trials: int) -> float:
     folder, processes = fresh_folder("plain-optuna"), PLAIN[tool]
     sizes = [str(trials // processes), str(2 // processes)]
     command = [PYTHON, str(APPS / "plain_optuna.py"), str(folder / "optuna.journal"), *sizes]
-    return max(ran.wall_s for ran in _at_once(command, folder, processes))
+    return max(ran.wall_s for ran in _at_once([command] * processes, folder))
 
 
-def _at_once(command: list[str], folder: Path, processes: int) -> list[Ran]:
-    """So many of one command side by side, each in a folder of its own."""
-    parts = [folder / str(number) for number in range(processes)]
+def _at_once(commands: list[list[str]], folder: Path) -> list[Ran]:
+    """Commands side by side, each in a folder of its own."""
+    parts = [folder / str(number) for number in range(len(commands))]
     for part in parts:
         part.mkdir()
-    begun = [begin(command, part) for part in parts]
+    begun = [begin(command, part) for command, part in zip(commands, parts, strict=True)]
     return [finish(*b) for b in begun]
 
 
 def _total(tool: str, trials: int) -> list[str]:
     return [str(trials)] if tool.startswith("Ray") else [f"hydra.sweeper.n_trials={trials}"]
+
+
+def _over(ours: list[float], peer: list[float]) -> float:
+    """The median of the rounds' ratios; of the medians where they were not measured in turns."""
+    if len(ours) == len(peer):
+        return median(a / b for a, b in zip(ours, peer, strict=True))
+    return median(ours) / median(peer)
 
 
 def _compare(costs: dict[str, Cost], n: int, what: str = "") -> list[Row]:
@@ -136,40 +143,38 @@ def _compare(costs: dict[str, Cost], n: int, what: str = "") -> list[Row]:
     for tool, cost in costs.items():
         if tool == "sweeper":
             continue
-        ratio = ours.per_minute(n) / cost.per_minute(n)
+        ratio = _over(cost.walls_s(n), ours.walls_s(n))
         verdict = at_least(ratio, bounds[tool]) if tool in bounds else (f"{ratio:.3g} ×",)
-        speeds = (f"{c.per_minute(n):.0f}/min in {seconds(c.wall_s(n))}" for c in (ours, cost))
+        speeds = (
+            f"{60 * n / wall:.0f}/min in {seconds(wall)}" for wall in (median(c.walls_s(n)) for c in (ours, cost))
+        )
         rows.append(Row(f"trials a minute, {n} trials{what}", next(speeds), f"{tool}: {next(speeds)}", *verdict))
     for tool, cost in costs.items():
         if tool == "sweeper":
             continue
-        ratio = ours.marginal_s / cost.marginal_s
+        ratio = _over(ours.marginals_s, cost.marginals_s)
         verdict = at_most(ratio, marginal_bounds[tool]) if tool in marginal_bounds else (f"{ratio:.3g} ×",)
-        rows.append(
-            Row(
-                f"marginal time a trial{what}",
-                seconds(ours.marginal_s),
-                f"{tool}: {seconds(cost.marginal_s)}",
-                *verdict,
-            )
-        )
+        sides = (seconds(median(c.marginals_s)) for c in (ours, cost))
+        rows.append(Row(f"marginal time a trial{what}", next(sides), f"{tool}: {next(sides)}", *verdict))
     return rows
 
 
-def _limits(ours: Cost, untracked: Cost, loops_s: float, trials: int) -> list[Row]:
+def _limits(ours: Cost, untracked: Cost, loops_s: list[float], trials: int) -> list[Row]:
     (plain_s, plain_cpu_s), (own_s, own_cpu_s) = bare_loop("plain", trials), bare_loop("ours", trials)
     loops, no_mlflow = "two bare loops, one a core", "marginal time a trial, no MLflow"
-    against: list[tuple[str, float, str, float, float | None]] = [
-        ("marginal time a trial", ours.marginal_s, loops, loops_s, 1.35),
-        (no_mlflow, untracked.marginal_s, loops, loops_s, 1.15),
-        (no_mlflow, untracked.marginal_s, "half of one bare loop's, the other core idle", plain_s / 2, None),
-        ("bare loop of our training code", own_s, "of the peers'", plain_s, None),
-        ("the same in CPU time", own_cpu_s, "of the peers'", plain_cpu_s, None),
+    against: list[tuple[str, list[float], str, list[float], float | None]] = [
+        ("marginal time a trial", ours.marginals_s, loops, loops_s, 1.35),
+        (no_mlflow, untracked.marginals_s, loops, loops_s, 1.15),
+        (no_mlflow, untracked.marginals_s, "half of one bare loop's, the other core idle", [plain_s / 2], None),
+        ("bare loop of our training code", [own_s], "of the peers'", [plain_s], None),
+        ("the same in CPU time", [own_cpu_s], "of the peers'", [plain_cpu_s], None),
     ]
-    return [
-        Row(what, seconds(a), f"{peer}: {seconds(b)}", *(at_most(a / b, bound) if bound else (f"{a / b:.3g} ×",)))
-        for what, a, peer, b, bound in against
-    ]
+    rows = []
+    for what, a, peer, b, bound in against:
+        ratio = _over(a, b)
+        verdict = at_most(ratio, bound) if bound else (f"{ratio:.3g} ×",)
+        rows.append(Row(what, seconds(median(a)), f"{peer}: {seconds(median(b))}", *verdict))
+    return rows
 
 
 def bare_loop(code: str, trials: int) -> tuple[float, float]:
@@ -179,7 +184,8 @@ def bare_loop(code: str, trials: int) -> tuple[float, float]:
     return wall_s, cpu_s
 
 
-def two_bare_loops(trials: int) -> float:
+def two_bare_loops(trials: int, seed: int = 0) -> float:
     """Seconds a training where both cores train, each in a loop of its own that does half of them."""
-    command = [PYTHON, str(APPS / "bare_loop.py"), "plain", str(trials // 2)]
-    return sum(float(ran.output.split()[-2]) for ran in _at_once(command, fresh_folder("bare-two"), 2)) / 2 / 2
+    loop = [PYTHON, str(APPS / "bare_loop.py"), "plain", str(trials // 2)]
+    ran = _at_once([[*loop, str(2 * seed + one)] for one in range(2)], fresh_folder("bare-two"))
+    return sum(float(one.output.split()[-2]) for one in ran) / 2 / 2

@@ -1,4 +1,4 @@
-"""The same trainings one after another in one process: `bare_loop.py plain|ours TRIALS`.
+"""The same trainings one after another in one process: `bare_loop.py plain|ours TRIALS [SEED]`.
 
 Prints wall and CPU seconds a trial.
 """
@@ -53,6 +53,6 @@ if __name__ == "__main__":
     train(width=32, depth=1, lr=1e-3)  # the first optimizer imports lazily
     trials = int(sys.argv[2])
     start, start_cpu = time.perf_counter(), time.process_time()
-    for point in islice(draws(), trials):
+    for point in islice(draws(int(sys.argv[3]) if len(sys.argv) > 3 else 0), trials):
         train(**point)
     print((time.perf_counter() - start) / trials, (time.process_time() - start_cpu) / trials)
