@@ -53,17 +53,16 @@ def measure(
     tracked: dict[str, dict[int, list[float]]] = {"sweeper": {}, "joblib": {}}
     plain: dict[str, dict[int, list[float]]] = {"sweeper": {}, **{tool: {} for tool in PLAIN}}
     loops_s: list[float] = []
-    for seed in range(
-        repeats
-    ):  # taking turns, so that a slower minute of the machine meets both sides of a requirement
+    # taking turns, so that a slower minute of the machine meets both sides of a requirement
+    for seed in range(repeats):
         for n in trials:
             tracked["joblib"].setdefault(n, []).append(sweep("joblib", n))
-        loops = [two_bare_loops(end, 2 * seed)]
+        before_s = two_bare_loops(end, 2 * seed)
         for n in (start, end):
             tracked["sweeper"].setdefault(n, []).append(sweep("sweeper", n, seed))
             for tool, runs in plain.items():
                 runs.setdefault(n, []).append(_untracked(n, seed) if tool == "sweeper" else _plain(tool, n))
-        loops_s.append(mean([*loops, two_bare_loops(end, 2 * seed + 1)]))
+        loops_s.append(mean((before_s, two_bare_loops(end, 2 * seed + 1))))
     costs = {tool: Cost(walls) for tool, walls in tracked.items()}
     costs |= {tool: Cost({n: [sweep(tool, n)] for n in counts}) for tool, counts in once.items()}
     for tool, cost in costs.items():
