@@ -26,8 +26,9 @@ from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.blank import Blank
 from sweeper.study.launchers.command import Command
+from sweeper.study.launchers.config_yaml import yaml_of
 from sweeper.study.launchers.nursery import settle
-from sweeper.study.launchers.run_job import run_job, yaml_of
+from sweeper.study.launchers.run_job import run_job
 from sweeper.study.launchers.trial_processes import Run
 from sweeper.study.provenance import run_arguments
 from sweeper.trial.report import RANK, DiskFull, Pruned, Recorded, describe, interrupted, on_interrupt
