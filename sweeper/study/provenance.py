@@ -84,10 +84,12 @@ def command_line(**overrides: object) -> str:
     return masked(shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())]))
 
 
-def rerun_command(overrides: Sequence[str]) -> str:
-    """The command that runs one trial alone: the config that this command names, with the trial's ``overrides``."""
-    swept = any(word in ("-m", "--multirun") for word in sys.argv[1:])
-    mode = [] if swept else ["hydra.mode=RUN"]  # without -m it was the config that asked for a sweep
+def rerun_command(overrides: Sequence[str], *, mode_of_config: bool) -> str:
+    """The command that runs one trial alone: the config that this command names, with the trial's ``overrides``.
+
+    ``mode_of_config`` says that the config itself asks for a sweep (``hydra.mode: MULTIRUN``), with ``-m`` or without.
+    """
+    mode = ["hydra.mode=RUN"] if mode_of_config else []
     return masked(shlex.join([*program(), *_kept(), *mode, *overrides]))
 
 

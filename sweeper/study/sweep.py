@@ -110,8 +110,10 @@ class Sweep:
 
     def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
         s = self.settings
+        modes = [text for text in self.config.hydra.overrides.hydra if text.startswith("hydra.mode=")]
         results = Results(
             folder, study, asked, n_trials=s.n_trials, size=size_of(study.sampler), resume=self._resume_command(folder),
+            mode_of_config=not modes,  # Hydra adds it where the config has none
             shared=s.storage is not None,
         )  # fmt: skip
         view = View(results)

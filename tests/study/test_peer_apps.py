@@ -19,9 +19,13 @@ def config(folder: Path, number: int) -> dict:
     return yaml.safe_load((folder / "s" / str(number) / ".hydra" / "config.yaml").read_text())
 
 
-@pytest.mark.parametrize("launcher", ["basic", "local", pytest.param("joblib", marks=pytest.mark.long)])
-def test_lightning_hydra_template(run, tmp_path, launcher):
-    done = run(TEMPLATE, *SEARCH, f"hydra/launcher={launcher}")
+@pytest.mark.parametrize(
+    ("launcher", "flags"),
+    [("basic", ()), ("local", ("-m",)), pytest.param("joblib", (), marks=pytest.mark.long)],
+    ids=["basic", "local -m", "joblib"],
+)
+def test_lightning_hydra_template(run, tmp_path, launcher, flags):
+    done = run(TEMPLATE, *flags, *SEARCH, f"hydra/launcher={launcher}")
     assert done.code == 0, done
     trials = study(tmp_path / "s").trials
     assert [t.state.name for t in trials] == ["COMPLETE"] * 4

@@ -58,6 +58,7 @@ class Results:
         n_trials: int,
         size: int | None,
         resume: dict[str, object],
+        mode_of_config: bool = False,
         shared: bool = False,
     ) -> None:
         self.folder = folder
@@ -67,6 +68,7 @@ class Results:
         self.size = size  # trials until the space is exhausted
         self.total = n_trials if size is None else min(n_trials, size)
         self.resume = resume  # the overrides that make the same command find this study again
+        self.mode_of_config = mode_of_config
         self.failures: dict[int, dict[str, Any]] = {}
         self.latest: list[dict[str, Any]] = []
         self._metrics: dict[int, dict[str, float]] = {}
@@ -164,8 +166,11 @@ class Results:
             "metrics": self._last_metrics(number),
             "folder": self._folder(number),
             "mlflow_run_id": self._runs.get(number),
-            "command": None if ran.overrides is None else rerun_command(ran.overrides),
+            "command": self._rerun(ran),
         }
+
+    def _rerun(self, ran: _Ran) -> str | None:
+        return None if ran.overrides is None else rerun_command(ran.overrides, mode_of_config=self.mode_of_config)
 
     def _last_metrics(self, number: int) -> dict[str, float]:
         """What the trial reported last, read once."""
