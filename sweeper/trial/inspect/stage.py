@@ -129,14 +129,16 @@ def _show(table: Mapping[str, Array], rows: Array, about: str) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    shown = Table(title=about, title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    console.print(about, style="bold", markup=False)
+    shown = Table(box=None, padding=(0, 2, 0, 0))
     names = [name for name in COLUMNS if name in table]
     for name in names:
         shown.add_column(name, header_style="dim", overflow="fold")
     for row in rows:
         cells = (table[name][row] for name in names)
         shown.add_row(*(f"{c:.3g}" if isinstance(c, np.floating) else escape(str(c)) for c in cells))
-    Console(width=None if sys.stdout.isatty() else 140, highlight=False).print(shown)
+    console.print(shown)
 
 
 def _note() -> Callable[[str], None]:
