@@ -148,7 +148,7 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, exte
                     )
                 plan = Grid(space, repeats=repeats)
             case "QMCSampler":
-                plan = Draws(space, sobol_unit(seed), repeats=repeats, extended=extended)
+                plan = Draws(space, sobol_unit(seed, space.keys), repeats=repeats, extended=extended)
             case _:
                 plan = Draws(space, random_unit(seed), repeats=repeats, extended=extended)
         return PlannedSampler(plan)

@@ -199,6 +199,11 @@ class SearchSpace:
                 found[key if len(different) == 1 else f"{key} ({label})"] = written
         return found
 
+    @property
+    def keys(self) -> list[str]:
+        """The parameters that the survey has found, by name."""
+        return sorted({key for _, table in self._tables for key in table})
+
     def check_recorded(self, study: Study) -> None:
         """ConfigError for a parameter that a shared study has recorded with another kind or other choices."""
         recorded = {n: d for t in study.get_trials(deepcopy=False) for n, d in t.distributions.items()}

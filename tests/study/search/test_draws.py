@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from scipy import stats
+from scipy.stats import qmc
 
 from sweeper.errors import ConfigError
 from sweeper.study.compose import Composer
@@ -34,14 +36,16 @@ def plain(cfg) -> dict:
     return OmegaConf.to_container(cfg, resolve=False)
 
 
-def draws(composer, *swept: str, seed=0, unit=random_unit, n=50, **more) -> list[dict]:
-    plan = Draws(space(composer, *swept, **more), unit(seed))
+def draws(composer, *swept: str, seed=0, qmc=False, n=50, **more) -> list[dict]:
+    searched = space(composer, *swept, **more)
+    searched.survey()
+    plan = Draws(searched, sobol_unit(seed, searched.keys) if qmc else random_unit(seed))
     return [plan.point(i) for i in range(n)]
 
 
-@pytest.mark.parametrize("unit", [random_unit, sobol_unit])
-def test_loguniform_is_uniform_in_log(composer, unit):
-    points = draws(composer, "optimizer.lr=loguniform(1e-5,1e-1)", unit=unit, n=1000, search=("!*",))
+@pytest.mark.parametrize("qmc", [False, True], ids=["random", "qmc"])
+def test_loguniform_is_uniform_in_log(composer, qmc):
+    points = draws(composer, "optimizer.lr=loguniform(1e-5,1e-1)", qmc=qmc, n=1000, search=("!*",))
     logs = [math.log10(p["optimizer.lr"]) for p in points]
     assert stats.kstest(logs, stats.uniform(-5, 4).cdf).pvalue > 0.01
     assert len(set(logs)) == 1000 and min(logs) >= -5 and max(logs) <= -1
@@ -63,6 +67,35 @@ def test_draws_depend_on_seed_number_and_name_alone(composer):
     assert draws(composer, "optimizer.lr=uniform(0,1)", search=("!*",), seed=1) != alone
 
 
+def test_draws_stay_what_they_are():
+    """Or a study that an earlier version began would not go on with the points that it was to have."""
+    unit = random_unit(7)
+    assert [unit(0, "lr", 0), unit(1, "lr", 0), unit(0, "lr", 1)] == [
+        0.674351230322008,
+        0.2740956325970789,
+        0.9681634268375001,
+    ]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("names", "n"), [(2, 64), (3, 64), (5, 128)])
+def test_qmc_is_as_even_as_scipys_sobol_points(names, n, seed):
+    keys = [f"k{i}" for i in range(names)]
+    unit = sobol_unit(seed, keys)
+    points = [[unit(number, key, 0) for key in keys] for number in range(n)]
+    scipys = qmc.discrepancy(qmc.Sobol(names, rng=seed).random(n))
+    chance = [qmc.discrepancy(np.random.default_rng(i).random((n, names))) for i in range(5)]
+    assert qmc.discrepancy(points) < min(1.4 * scipys, 0.5 * min(chance))
+
+
+def test_qmc_draws_the_same_in_any_order_and_after_a_pause():
+    keys = ["a", "b", "c"]
+    unit = sobol_unit(0, keys)
+    drawn = {(number, key): unit(number, key, 0) for number in range(100) for key in keys}
+    again = sobol_unit(0, keys)
+    assert all(again(number, key, 0) == value for (number, key), value in reversed(drawn.items()))
+
+
 def test_a_finite_space_is_drawn_without_replacement_and_ends(composer):
     plan = Draws(space(composer, "model.width=1,2,3", "seed=range(1,7)", search=("!*",)), random_unit(0))
     points = [plan.point(i) for i in range(21)]
@@ -73,7 +106,10 @@ def test_a_finite_space_is_drawn_without_replacement_and_ends(composer):
 def test_repeats_run_each_point_several_times(composer):
     plan = Draws(space(composer, "optimizer.lr=uniform(0,1)", search=("!*",)), random_unit(0), repeats=3)
     lrs = [plan.point(i)["optimizer.lr"] for i in range(6)]
-    assert len(set(lrs[:3])) == 1 and len(set(lrs)) == 2
+    assert len(set(lrs[:3])) == 1 and len(set(lrs)) == 2 and plan.size is None
+    finite = Draws(space(composer, "model.width=1,2,3", search=("!*",)), random_unit(0), repeats=2)
+    widths = [p["model.width"] for p in map(finite.point, range(6))]
+    assert finite.size == 6 and sorted(widths) == [1, 1, 2, 2, 3, 3] and finite.point(6) is None
 
 
 def test_a_space_is_conditional_on_the_option_that_declares_it(composer):
