@@ -33,7 +33,10 @@ def recorded(task: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:
     try:
         return Recorded(task, objectives=None, facts={"commit": git_commit(), "cwd": os.getcwd()})(cfg)
     finally:
-        relay.finish(lambda text: print(f"sweeper: {text}", file=sys.stderr, flush=True))
+        try:
+            relay.finish(lambda text: print(f"sweeper: {text}", file=sys.stderr, flush=True))
+        except KeyboardInterrupt:  # the run itself has ended, and the folder has its record
+            relay.kill()
         if relay.address is not None:
             print(
                 f"recorded in {os.path.relpath(folder)}; compare: {relay.address}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 from sweeper.study.settings import Tracking
 
 Say = Callable[[str], None]
+SAY_EVERY_S = 30.0
 DELAY_S = 3.0  # importing mlflow costs two CPU seconds: let the first trial start before
 
 
@@ -90,13 +92,13 @@ class RelayProcess:
         with suppress(BrokenPipeError):  # it has given up already; its exit code says why
             self._process.stdin.write(b"finish\n")
             self._process.stdin.flush()
-        told = False
-        started = time.monotonic()
+        later = f"python -m sweeper sync {shlex.quote(os.path.relpath(self.folder))}"
+        due = time.monotonic() + 5
         while (code := self._process.poll()) is None:
             self.poll(say)
-            if not told and time.monotonic() - started > 5:
-                told = True
-                say(f"tracking: MLflow has {self._progress or '0'} runs, finishing")
+            if time.monotonic() > due:
+                due += SAY_EVERY_S
+                say(f"tracking: MLflow has {self._progress or '0'} runs, finishing; Ctrl-C leaves the rest to {later}")
             time.sleep(0.02)
         self.poll(say)
         with suppress(BrokenPipeError):

@@ -1,11 +1,15 @@
-"""The relay against a real ``mlflow server`` over HTTP: there, late, or never."""
+"""The relay against a real ``mlflow server`` over HTTP: there, late, slow, or never."""
 
+import os
+import shlex
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.conftest import start
 from tests.mlflow_server import Server, free_port
 
 
@@ -54,3 +58,21 @@ def test_a_server_that_stays_away_costs_nothing_but_a_line(project: Any) -> None
     assert f"python -m sweeper sync '{project.path}'" in said
     assert "nothing is lost" in said
     assert "secret" not in said
+
+
+def test_nobody_has_to_wait_for_a_slow_server(run: Any, server: Server, tmp_path: Path) -> None:
+    server.start()
+    assert server.process is not None
+    os.killpg(server.process.pid, signal.SIGSTOP)
+    arguments = ("hydra/sweeper=optuna", "hydra/launcher=local", "hydra.sweep.dir=my s", "x=1,2")
+    sweep = start("toy.py", "-m", *arguments, cwd=tmp_path, MLFLOW_TRACKING_URI=server.uri)
+    assert sweep.stderr is not None
+    line = next(line for line in sweep.stderr if "leaves the rest to" in line)
+    os.killpg(sweep.pid, signal.SIGINT)
+    out, err = sweep.communicate(timeout=60)
+    assert sweep.returncode == 130 and "complete: 2 complete" in out and "Traceback" not in err, (out, err)
+    os.killpg(server.process.pid, signal.SIGCONT)
+    later = shlex.split(line.partition("leaves the rest to ")[2])
+    assert later[-1] == "my s"
+    done = run(*later[1:], MLFLOW_TRACKING_URI=server.uri)
+    assert done.code == 0 and "2 of 2 runs" in done.out, done
