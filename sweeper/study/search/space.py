@@ -68,15 +68,15 @@ class SearchSpace:
 
     def active(self, point: Mapping[str, Value]) -> dict[str, Parameter]:
         """The parameters that exist given the groups chosen in ``point``, explicit ones first."""
-        choices = tuple(p.override(point[p.key]) for p in self._known_groups(point) if p.key in point)
+        choices = tuple(p.override(point[p.key]) for p in self._known_groups() if p.key in point)
         if choices not in self._active:
             self._active[choices] = self._read(choices)
         return self._active[choices]
 
-    def _known_groups(self, point: Mapping[str, Value]) -> list[Parameter]:
+    def _known_groups(self) -> list[Parameter]:
         known = [p for p in self.swept.values() if self.composer.is_group(p.key)]
         for table in self._active.values():  # groups that an option's own space opens
-            known += [p for k, p in table.items() if k in point and k not in self.swept and self.composer.is_group(k)]
+            known += [p for k, p in table.items() if k not in self.swept and self.composer.is_group(k)]
         return list({p.key: p for p in known}.values())
 
     def _is_open_group(self, p: Parameter, point: Mapping[str, Value]) -> bool:
