@@ -21,8 +21,8 @@ def add(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Bring a study's or a run's folder to MLflow; what is there already stays as it is."""
     from sweeper.study.tracking import relay
-    from sweeper.study.tracking.mlflow_store import import_lean
     from sweeper.study.tracking.record import require_study
+    from sweeper.study.tracking.sqlite_store import import_lean
 
     uri = args.tracking_uri
     import_lean(uri, require_study(args.folder, lone=True).uri, os.environ.get("MLFLOW_TRACKING_URI"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweeper.study.view.terminal import say
 
-MAKE = "import sys; from sweeper.study.tracking.mlflow_store import make_ahead; make_ahead(sys.argv[1])"
+MAKE = "import sys; from sweeper.study.tracking.sqlite_store import make_ahead; make_ahead(sys.argv[1])"
 
 
 def make_apps_database() -> None:

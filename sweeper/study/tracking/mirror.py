@@ -12,10 +12,11 @@ from typing import Any
 
 from sweeper.folder import COMPLETE
 from sweeper.study.study_folder import RESULTS, STUDY
-from sweeper.study.tracking.mlflow_store import Store, Stored, is_refusal, one_line
+from sweeper.study.tracking.mlflow_store import Store, is_refusal, one_line
 from sweeper.study.tracking.page import described, description, run_link, view, view_link
 from sweeper.study.tracking.record import Study, Trial, Trials, read_results, read_study_end
 from sweeper.study.tracking.runs import NOTE, RUNNING, STATE, TRIAL, Metric, Run, best_so_far, study_run, trial_run
+from sweeper.study.tracking.stored import Stored
 from sweeper.study.tracking.target import Target
 
 PROGRESS_S = 0.5

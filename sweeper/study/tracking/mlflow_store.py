@@ -1,4 +1,4 @@
-"""The MLflow store as the relay uses it: find it, open it, bring one run to what it should hold."""
+"""The MLflow store as the relay uses it: open it, find its runs, bring one to what it should hold."""
 
 from __future__ import annotations
 
@@ -6,26 +6,21 @@ import getpass
 import logging
 import os
 import shlex
-import sqlite3
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
-from sweeper.folder import SETTLED
 from sweeper.masked import masked
 from sweeper.study.tracking import whole_runs
-from sweeper.study.tracking.lock import locked
-from sweeper.study.tracking.record import Trial
-from sweeper.study.tracking.runs import ATTEMPT, FOLDER, RELAYED, RUNNING, STATE, STUDY, TRIAL, Run, read_cursor
-from sweeper.study.tracking.target import Target, sqlite_uri
+from sweeper.study.tracking.runs import RELAYED, RUNNING, STUDY, TRIAL, Run
+from sweeper.study.tracking.sqlite_store import made
+from sweeper.study.tracking.stored import Stored
+from sweeper.study.tracking.target import Target
 
 PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
 METRICS_PER_BATCH = 800
@@ -49,17 +44,6 @@ QUIET = {
 }
 
 
-def import_lean(*uris: str | None) -> None:
-    """Make MLflow import in 2.2 s, not 2.9, in a process that only relays to a local database.
-
-    It does without numpy and pandas (its slim build has neither). A server's plugins may want them, so the
-    first URI given must be a SQLite one, or none.
-    """
-    if next((uri for uri in uris if uri), "sqlite:").startswith("sqlite:"):
-        for name in ("numpy", "pandas"):
-            sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-
-
 def one_line(error: BaseException) -> str:
     """An error's message without its line ends and passwords."""
     return masked(" ".join(str(error).split()))[:500] or type(error).__name__
@@ -69,92 +53,6 @@ def is_refusal(error: Exception) -> bool:
     """Whether the same will happen again, however often it is tried: MLflow's no, or a malformed record."""
     malformed = isinstance(error, LookupError | TypeError | AttributeError | ArithmeticError)
     return malformed or getattr(error, "error_code", None) in REFUSED
-
-
-@dataclass
-class Stored:
-    """What the store holds of a run, as far as we need to know."""
-
-    run_id: str
-    artifact_uri: str
-    status: str
-    end_ms: int | None
-    tags: dict[str, str]
-    params: int
-    metrics: frozenset[str] = frozenset()
-    objective: float | None = None
-
-    def relayed(self) -> dict[int, int]:
-        """Events in the store, by attempt; none where the end is tagged but the status, set last, is not."""
-        if self.status == RUNNING and self.tags.get(STATE) != RUNNING:
-            return {}
-        return read_cursor(self.tags.get(RELAYED, ""))
-
-    def holds(self, run: Run) -> bool:
-        """Whether there is nothing to bring; what is fresh shows in the cursor, which is a tag."""
-        same_end = self.status == run.status and run.end_ms in (None, self.end_ms)
-        return same_end and all(self.tags.get(key, "") == value for key, value in run.tags.items())
-
-    def is_final(self, trial: Trial) -> bool:
-        """Whether a trial is here with its last word, so that its folder need not be read."""
-        return (
-            self.status != RUNNING
-            and self.tags.get(STATE) in SETTLED
-            and self.tags.get(ATTEMPT) == str(trial.attempt)
-            and self.tags.get(FOLDER) == str(trial.folder)
-        )
-
-
-def _make(database: Path) -> None:
-    """Made for seconds by forty migrations, which break if two run at once or one is killed."""
-    from mlflow.tracking import MlflowClient
-
-    beside = database.with_name(f".{database.name}.new")
-    beside.unlink(missing_ok=True)
-    MlflowClient(sqlite_uri(beside))._tracking_client.store.engine.dispose()
-    with suppress(FileExistsError):  # a trial, which knows no lock, was faster
-        os.link(beside, database)
-    beside.unlink()
-
-
-def _wait_for_migrations(database: Path) -> None:
-    """An app that logs to MLflow itself may be making the database: two at once leave it unusable.
-
-    What has not changed for three seconds is an older version's, for us to bring up to date.
-    """
-    from mlflow.store.db import utils
-
-    known: Any = utils
-    latest, seen, since = known._get_latest_schema_revision(), "", time.monotonic()
-    while (found := _revision(database)) != latest:
-        if found != seen:
-            seen, since = found, time.monotonic()
-        elif time.monotonic() - since > 3:
-            return
-        time.sleep(0.05)
-
-
-def _revision(database: Path) -> str:
-    with (
-        suppress(sqlite3.Error, TypeError),
-        closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection,
-    ):
-        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
-    return "none"
-
-
-def _locked_for_making(database: Path) -> AbstractContextManager[None]:
-    return locked(database.with_name(f"{database.name}.lock"))
-
-
-def make_ahead(path: str) -> None:
-    """Make a SQLite store before anybody opens it, if nobody has."""
-    import_lean()
-    database = Path(path).absolute()
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with _locked_for_making(database):
-        if not database.exists():
-            _make(database)
 
 
 class Store:
@@ -171,20 +69,13 @@ class Store:
         for name in ("mlflow", "alembic", "urllib3"):
             logging.getLogger(name).setLevel(logging.CRITICAL)  # the relay reports what they would
         self.target = target
-        database = target.database
-        if database:
-            database.parent.mkdir(parents=True, exist_ok=True)
-        with _locked_for_making(database) if database else nullcontext():
-            if database and not database.exists():
-                _make(database)
-            if database:
-                _wait_for_migrations(database)
+        with made(target.database) if target.database else nullcontext():
             self.client = MlflowClient(target.uri)
             self.experiment = self._experiment()
         self.experiment_id = str(self.experiment.experiment_id)
         # log_batch and update_run_info of the store itself: the client's versions first read the run back.
         self._store: Any = self.client._tracking_client.store
-        self._takes_whole = database is not None and whole_runs.has_tables(self._store)
+        self._takes_whole = target.database is not None and whole_runs.has_tables(self._store)
 
     def _experiment(self) -> Any:
         from mlflow.exceptions import MlflowException
@@ -250,7 +141,7 @@ class Store:
                 order_by=["attributes.start_time ASC"],
                 page_token=token,
             )
-            runs += [_stored(run) for run in page]
+            runs += [Stored.of(run) for run in page]
             token = page.token
             if not token:
                 return runs
@@ -305,7 +196,7 @@ class Store:
             tags = {k: v for k, v in run.tags.items() if v and (k != RELAYED or run.status != RUNNING)}
             user = getpass.getuser()
             created = self.client.create_run(self.experiment_id, run.start_ms, {**tags, "mlflow.user": user}, run.name)
-            stored = _stored(created)
+            stored = Stored.of(created)
         self._upload(run, stored, folder)
         self._log(run, stored)
         if run.status != stored.status or run.end_ms not in (None, stored.end_ms):
@@ -360,14 +251,6 @@ class Store:
 
 def _same(stored: Stored) -> Stored:
     return stored
-
-
-def _stored(run: Any) -> Stored:
-    info, data = run.info, run.data
-    return Stored(
-        info.run_id, info.artifact_uri, info.status, info.end_time, dict(data.tags), len(data.params),
-        frozenset(data.metrics), data.metrics.get("objective"),
-    )  # fmt: skip
 
 
 def _chunks(items: list[Any], size: int) -> list[list[Any]]:

@@ -32,8 +32,9 @@ from typing import Any
 from sweeper.errors import ConfigError
 from sweeper.study.tracking.lock import is_locked, locked
 from sweeper.study.tracking.mirror import Mirror, Say
-from sweeper.study.tracking.mlflow_store import import_lean, one_line
+from sweeper.study.tracking.mlflow_store import one_line
 from sweeper.study.tracking.record import read_study
+from sweeper.study.tracking.sqlite_store import import_lean
 from sweeper.study.tracking.target import find_target
 
 LOCK = "relay.lock"

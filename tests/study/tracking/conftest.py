@@ -20,7 +20,7 @@ from tests.warm import Warm
 
 RELAY = [sys.executable, "-m", "sweeper.study.tracking.relay"]
 MLFLOW = (
-    *("sweeper.study.tracking.mlflow_store:import_lean", "sweeper.study.tracking.relay", "mlflow.tracking"),
+    *("sweeper.study.tracking.sqlite_store:import_lean", "sweeper.study.tracking.relay", "mlflow.tracking"),
     *("mlflow.store.tracking.sqlalchemy_store", "mlflow.store.tracking.rest_store"),
 )
 WAIT_S = 60.0
