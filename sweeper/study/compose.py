@@ -181,3 +181,10 @@ def all_keys(cfg: Mapping[str, Any], prefix: str = "") -> list[str]:
             continue
         keys += all_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
     return keys
+
+
+def app_part(cfg: DictConfig) -> dict[str, Any]:
+    """A composed config without ``hydra``, unresolved."""
+    container = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(container, dict)
+    return {str(k): v for k, v in container.items() if k != "hydra"}

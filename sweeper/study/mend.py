@@ -18,9 +18,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeper import folder as record
 from sweeper.folder import SETTLED, End
 from sweeper.lines import Tail, as_line
-from sweeper.study.search.parameter import Parameter, Value
+from sweeper.study.search.parameter import Parameter, Point, Value
 from sweeper.study.search.samplers import PlannedSampler
-from sweeper.study.search.space import Point, SearchSpace
+from sweeper.study.search.space import SearchSpace
 from sweeper.study.study_folder import (
     COPY,
     END,

@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.masked import masked
-from sweeper.study.search.parameter import Parameter, Value, choice_text
+from sweeper.study.search.parameter import Parameter, Point, Value, choice_text
 from sweeper.study.search.samplers import PlannedSampler
-from sweeper.study.search.space import Point, SearchSpace
+from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import Submission
 

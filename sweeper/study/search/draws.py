@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
-from sweeper.study.search.space import Point, SearchSpace
+from sweeper.study.search.parameter import Point
+from sweeper.study.search.space import SearchSpace
 
 Unit = Callable[[int, str, int], float]  # (number, key, attempt) → [0, 1)
 

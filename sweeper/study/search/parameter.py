@@ -25,6 +25,7 @@ from optuna.distributions import (
 from sweeper.errors import ConfigError
 
 Value = str | int | float | bool | None
+Point = dict[str, Value]  # by key
 
 
 @dataclass(frozen=True)

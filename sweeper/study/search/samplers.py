@@ -18,8 +18,8 @@ from optuna.trial import FrozenTrial
 from sweeper.errors import ConfigError, nearest, require
 from sweeper.study.search.draws import Draws, Grid, Plan, random_unit, sobol_unit
 from sweeper.study.search.own import is_own, make_own
-from sweeper.study.search.parameter import Parameter
-from sweeper.study.search.space import Point, SearchSpace
+from sweeper.study.search.parameter import Parameter, Point
+from sweeper.study.search.space import SearchSpace
 
 PLANNED = {"random": "RandomSampler", "qmc": "QMCSampler", "grid": "GridSampler"}
 ADAPTIVE = {

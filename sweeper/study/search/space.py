@@ -5,24 +5,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
-from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
+from omegaconf import DictConfig
 from optuna.distributions import check_distribution_compatibility
 from optuna.study import Study
 
 from sweeper.configs import as_written
 from sweeper.errors import ConfigError, nearest
 from sweeper.space_node import declared
-from sweeper.study.compose import Composer, all_keys, has_key
-from sweeper.study.search.parameter import Parameter, Value, parameter
+from sweeper.study.compose import Composer, all_keys, app_part, has_key
+from sweeper.study.search.parameter import Parameter, Point, Value, parameter
+from sweeper.study.search.tried import check_leads, try_values
 from sweeper.study.settings import params_in
 from sweeper.study.view.terminal import say
 
-Point = dict[str, Value]
 Pick = Callable[[Parameter], Value]
 
 
@@ -88,7 +84,7 @@ class SearchSpace:
             return dict(self.swept)  # the rest depends on them, and without them there may be no config
         cfg = self.composer.compose([*self.fixed, *choices])
         self._check_in_charge(cfg, choices)
-        app = _app_part(cfg)
+        app = app_part(cfg)
         table = {}
         explicit = {**self.swept, **self._swept_by(cfg, choices)}
         if any(self.composer.is_group(p.key) and p.key not in chosen_groups for p in explicit.values()):
@@ -178,11 +174,11 @@ class SearchSpace:
         self.examples = [[*self.fixed, *(table[k].override(v) for k, v in point.items())] for point, table in tables]
         self._ambiguous = _incompatible([table for _, table in tables])
         self._tables = tables
-        self._try_values(tables)
+        try_values(self.composer, tables, self.overrides)
         for overrides in self.examples:
             cfg = self.composer.compose(overrides)
             for text in self.fixed:
-                _check_leads(cfg, self.composer.parse(text))
+                check_leads(cfg, self.composer.parse(text))
         for point, table in tables:
             for p in table.values():
                 label = "" if p.key in self.swept else self._label(p.key, point)
@@ -218,28 +214,12 @@ class SearchSpace:
                         f"hydra.sweeper.storage, which has {known}, got {p.written}; give another study_name"
                     ) from error
 
-    def _try_values(self, tables: list[tuple[Point, dict[str, Parameter]]]) -> None:
-        """ConfigError for a value that a structured config refuses: each choice is set once, and each bound."""
-        tried = set()
-        for chosen, table in tables:
-            whole = {**{k: p.at(0.0) for k, p in table.items()}, **chosen}
-            for p in table.values():
-                if p.key in chosen or (p.key, p.written) in tried:
-                    continue
-                tried.add((p.key, p.written))
-                for value in p.extremes:
-                    try:
-                        cfg = self.composer.compose(self.overrides({**whole, p.key: value}))
-                    except (HydraException, OmegaConfBaseException) as error:
-                        raise _refused(error, table, p, value) from error
-                    _check_leads(cfg, self.composer.parse(p.override(value)))
-
     def _declared_keys(self, tables: list[tuple[Point, dict[str, Parameter]]]) -> set[str]:
         keys: set[str] = set()
         for point, table in tables:
             choices = [p.override(point[k]) for k, p in table.items() if k in point]
             cfg = self.composer.compose([*self.fixed, *choices])
-            keys |= {k for k, _ in declared(_app_part(cfg))}
+            keys |= {k for k, _ in declared(app_part(cfg))}
         return keys
 
     def _first_point(self, point: Point) -> tuple[Point, dict[str, Parameter]]:
@@ -318,44 +298,6 @@ def _check_options(p: Parameter, composer: Composer) -> None:
                 f"{p.key} ({p.source}) must have names of options, got {text} of {p.written}: it is a config group; "
                 "leave it out, or quote a name that is a number: \"'1'\""
             )
-
-
-def _check_leads(cfg: DictConfig, override: Override) -> None:
-    """ConfigError for a value that a person gave and that is an interpolation of a key that is not there."""
-    key = override.key_or_group
-    if "$" not in str(override.input_line) or not has_key(cfg, key):
-        return
-    try:
-        OmegaConf.select(cfg, key)
-    except InterpolationKeyError as error:
-        missing = str(error).split("'")[1]
-        raise ConfigError(
-            f"{key} must lead to a key of the config, got an interpolation of {missing}, which is not there"
-            f"{nearest(missing, all_keys(_app_part(cfg)))}; correct it, or give the value"
-        ) from None
-    except InterpolationResolutionError:  # by a resolver that a job may know, by then
-        return
-
-
-def _refused(error: Exception, table: Mapping[str, Parameter], p: Parameter, value: Value) -> ConfigError:
-    named, _, text = str(error).splitlines()[0].rpartition(" override ")[2].partition("=")
-    if named.lstrip("+") in table:  # the one that Hydra could not set, maybe another one's first value
-        p, value = table[named.lstrip("+")], text
-    reason = str(error.__cause__ or error).splitlines()[0]
-    if p.key.startswith("+") and "already" in reason:
-        return ConfigError(
-            f"{p.key} ({p.source}) must be a new key, got one that is there; write {p.key.lstrip('+')}=…"
-        )
-    return ConfigError(
-        f"{p.key} ({p.source}) must have values that the config takes, got {value} of {p.written}: {reason}; "
-        "leave it out, or cast: int(…), float(…), str(…)"
-    )
-
-
-def _app_part(cfg: DictConfig) -> dict[str, Any]:
-    container = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(container, dict)
-    return {str(k): v for k, v in container.items() if k != "hydra"}
 
 
 def _written(table: Mapping[str, Parameter], key: str) -> str | None:

@@ -1,0 +1,65 @@
+"""Values that the config must take, tried before the first trial: a mistake is one line, not a failed trial each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
+
+from sweeper.errors import ConfigError, nearest
+from sweeper.study.compose import Composer, all_keys, app_part, has_key
+from sweeper.study.search.parameter import Parameter, Point, Value
+
+Table = tuple[Point, Mapping[str, Parameter]]  # the parameters that are active where a point's options are chosen
+
+
+def try_values(composer: Composer, tables: Sequence[Table], overrides: Callable[[Point], list[str]]) -> None:
+    """ConfigError for a value that a structured config refuses: each choice is set once, and each bound."""
+    tried = set()
+    for chosen, table in tables:
+        whole = {**{k: p.at(0.0) for k, p in table.items()}, **chosen}
+        for p in table.values():
+            if p.key in chosen or (p.key, p.written) in tried:
+                continue
+            tried.add((p.key, p.written))
+            for value in p.extremes:
+                try:
+                    cfg = composer.compose(overrides({**whole, p.key: value}))
+                except (HydraException, OmegaConfBaseException) as error:
+                    raise _refused(error, table, p, value) from error
+                check_leads(cfg, composer.parse(p.override(value)))
+
+
+def check_leads(cfg: DictConfig, override: Override) -> None:
+    """ConfigError for a value that a person gave and that is an interpolation of a key that is not there."""
+    key = override.key_or_group
+    if "$" not in str(override.input_line) or not has_key(cfg, key):
+        return
+    try:
+        OmegaConf.select(cfg, key)
+    except InterpolationKeyError as error:
+        missing = str(error).split("'")[1]
+        raise ConfigError(
+            f"{key} must lead to a key of the config, got an interpolation of {missing}, which is not there"
+            f"{nearest(missing, all_keys(app_part(cfg)))}; correct it, or give the value"
+        ) from None
+    except InterpolationResolutionError:  # by a resolver that a job may know, by then
+        return
+
+
+def _refused(error: Exception, table: Mapping[str, Parameter], p: Parameter, value: Value) -> ConfigError:
+    named, _, text = str(error).splitlines()[0].rpartition(" override ")[2].partition("=")
+    if named.lstrip("+") in table:  # the one that Hydra could not set, maybe another one's first value
+        p, value = table[named.lstrip("+")], text
+    reason = str(error.__cause__ or error).splitlines()[0]
+    if p.key.startswith("+") and "already" in reason:
+        return ConfigError(
+            f"{p.key} ({p.source}) must be a new key, got one that is there; write {p.key.lstrip('+')}=…"
+        )
+    return ConfigError(
+        f"{p.key} ({p.source}) must have values that the config takes, got {value} of {p.written}: {reason}; "
+        "leave it out, or cast: int(…), float(…), str(…)"
+    )
