@@ -14,13 +14,13 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from sweeper import folder as record
-from sweeper.study.again import RETRY, order
 from sweeper.study.launchers import Exit, Job
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.slurm import queue
 from sweeper.study.launchers.slurm.build import check
 from sweeper.study.launchers.slurm.chunk import Submitted
 from sweeper.study.launchers.slurm.flying import Flying, settled, trial_of
+from sweeper.study.launchers.slurm.former import Former
 from sweeper.study.launchers.slurm.preflight import reached_from_a_node
 from sweeper.study.launchers.slurm.queue import Accounting, Queue, Refused, SlurmAway, Status
 from sweeper.study.launchers.slurm.resources import Resources
@@ -29,7 +29,6 @@ from sweeper.study.launchers.slurm.submit import Pack, Submitter
 from sweeper.study.launchers.slurm.verdict import tail, why
 from sweeper.study.launchers.slurm.watch import POLL_S, Watch
 from sweeper.study.launchers.worker import command_of
-from sweeper.study.snapshot import Snapshot
 from sweeper.study.view.terminal import say
 
 LOOK_S = 0.2  # between looks at the folders of running trials
@@ -56,8 +55,7 @@ class SlurmSlots:
         self._resources: Resources | None = None
         self._submitter: Submitter | None = None
         self._study = Path()
-        self._known: dict[int, tuple[Submitted, Job]] | None = None  # jobs of a former orchestrator
-        self._seen: Queue | None = None  # what SLURM said of them
+        self._former: Former | None = None
         self._accounting = Accounting()
         self._watch = Watch()
         self._put_off = 0.0
@@ -90,29 +88,9 @@ class SlurmSlots:
         self._study = study
         folder = self.submitter.folder
         reached_from_a_node(folder, self.settings, self.submitter.command.interpreter()[0])
-        self._take_snapshot(study)
+        if self.settings.snapshot:
+            self.submitter.take_snapshot(study, self.runner.composer.composed)
         return {"jobs": str(folder)}
-
-    def _take_snapshot(self, study: Path) -> None:
-        command = self.submitter.command
-        at = command.program or (command.module and command.cwd)
-        if not self.settings.snapshot or at is None:
-            return
-        snapshot: Snapshot | str | None = Snapshot.of(study)
-        same = isinstance(snapshot, Snapshot) and snapshot.same()
-        if snapshot is None or (order() == RETRY and not same):
-            same = True
-            snapshot = Snapshot.take(study, Path(at))
-            if isinstance(snapshot, Snapshot) and snapshot.untracked:
-                names = ", ".join(snapshot.untracked[:5]) + (" …" if len(snapshot.untracked) > 5 else "")
-                say(f"git does not track {names}: edits there reach jobs that wait; git add them")
-        if isinstance(snapshot, str):
-            say(f"no snapshot of the code ({snapshot}): edits reach jobs that wait; hydra.launcher.snapshot=false")
-            return
-        if same:  # what was composed here is what would be composed there
-            self.submitter.composed = dict(self.runner.composer.composed)
-        self.submitter.command = snapshot.command(command)
-        self.submitter.python_path = snapshot.environment({})["PYTHONPATH"]
 
     @property
     def submitter(self) -> Submitter:
@@ -148,38 +126,13 @@ class SlurmSlots:
 
     def adopt(self, job: Job) -> bool:
         """Take over a trial whose job a former orchestrator submitted; False if there is none to wait for."""
-        if self._known is None:
-            self._resolve()
-            self._known = {j.number: (s, j) for s in self.submitter.ledger.read().values() for j in s.jobs}
-        last, mine = self._known.get(job.number, (None, job))
-        if last is None or mine.attempt < job.attempt:  # its last attempt was never handed over
-            return False
-        if last.cancelled and not self._lives_on(last):
-            return False
-        ends = [record.read_attempt(mine.folder, n).end for n in record.attempts(mine.folder) if n >= mine.attempt]
-        if ends and ends[-1] is not None and ends[-1].state == record.LOST:
-            return False
-        flying = self._flying.setdefault(last.key, Flying(last))
-        flying.left[job.number] = trial_of(mine)
-        return True
-
-    def _lives_on(self, cancelled: Submitted) -> bool:
-        """Whether scancel has failed, or takes its time: another attempt must not begin beside the living one."""
-        if self._seen is None:
-            self._seen = self._watch.ask(wait=True)
-        status = self._seen.get(cancelled.id, cancelled.script)
-        return status is not None and not status.ended
-
-    def _resolve(self) -> None:
-        """Find out what became of submissions that an orchestrator did not live to note."""
-        deadline = time.monotonic() + 5.0
-        while unresolved := list(self.submitter.ledger.unresolved()):
-            answer = self._watch.ask(wait=True)
-            for path in unresolved:
-                late = time.monotonic() > deadline or time.time() - path.stat().st_mtime > 60
-                if self.submitter.ledger.resolve(path, answer) is None and late:
-                    self.submitter.ledger.abandon(path)
-            time.sleep(LOOK_S)
+        self._former = self._former or Former(self.submitter.ledger, self._watch)
+        found = self._former.job_of(job)
+        if found is not None:
+            submitted, as_submitted = found
+            flying = self._flying.setdefault(submitted.key, Flying(submitted))
+            flying.left[job.number] = trial_of(as_submitted)
+        return found is not None
 
     def wait(self, timeout_s: float) -> list[Exit]:
         deadline = time.monotonic() + timeout_s

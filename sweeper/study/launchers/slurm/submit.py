@@ -12,12 +12,15 @@ from pathlib import Path
 
 from sweeper import folder as record
 from sweeper.errors import ConfigError
+from sweeper.study.again import RETRY, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.slurm.chunk import Chunk, Ledger, Submitted
 from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, max_array_size, run, submitted_id
 from sweeper.study.launchers.slurm.settings import SlurmSettings, sbatch_script
+from sweeper.study.snapshot import Snapshot
+from sweeper.study.view.terminal import say
 
 Pack = list[Job]  # the trials of one job
 
@@ -48,13 +51,34 @@ class Submitter:
         self.folder = folder
         self.command = command
         self.composer = composer
-        self.composed: Mapping[tuple[str, ...], bytes] = {}  # shapes of configs that jobs may take as they are
-        self.python_path: str | None = None  # of a snapshot, before the node's own
+        self._composed: Mapping[tuple[str, ...], bytes] = {}  # shapes of configs that jobs may take as they are
+        self._python_path: str | None = None  # of a snapshot, before the node's own
         self.ledger = Ledger(folder)
         self._max_array = 0
         self._files: set[str] = set()  # what was written
         self._configs: dict[tuple[str, ...], str] = {}
         self._accepted = 0  # the size of the last chunk that was taken
+
+    def take_snapshot(self, study: Path, composed: Mapping[tuple[str, ...], bytes]) -> None:
+        """Let jobs run the code as it is now, or as it was when the study began; a line where that can't be."""
+        at = self.command.program or (self.command.module and self.command.cwd)
+        if at is None:
+            return
+        snapshot: Snapshot | str | None = Snapshot.of(study)
+        same = isinstance(snapshot, Snapshot) and snapshot.same()
+        if snapshot is None or (order() == RETRY and not same):
+            same = True
+            snapshot = Snapshot.take(study, Path(at))
+            if isinstance(snapshot, Snapshot) and snapshot.untracked:
+                names = ", ".join(snapshot.untracked[:5]) + (" …" if len(snapshot.untracked) > 5 else "")
+                say(f"git does not track {names}: edits there reach jobs that wait; git add them")
+        if isinstance(snapshot, str):
+            say(f"no snapshot of the code ({snapshot}): edits reach jobs that wait; hydra.launcher.snapshot=false")
+            return
+        if same:  # what was composed here is what would be composed there
+            self._composed = dict(composed)
+        self.command = snapshot.command(self.command)
+        self._python_path = snapshot.environment({})["PYTHONPATH"]
 
     def submit(self, packs: Sequence[Pack], settings: SlurmSettings, *, at_once: int, returns: Path | None) -> Outcome:
         """Submit as many packs as the site takes now; ConfigError for a request that it will never take."""
@@ -135,8 +159,8 @@ class Submitter:
         python = settings.python or shlex.quote(self.command.interpreter()[0])
         flags = [*self.command.flags, "-P", "-u", "-m", "sweeper.study.launchers.slurm.work"]
         command = f"{python} {shlex.join([*flags, str(self.folder / f'{chunk.token}.json')])}"
-        if self.python_path is not None:
-            before = f"export PYTHONPATH={shlex.quote(self.python_path)}${{PYTHONPATH:+:$PYTHONPATH}}"
+        if self._python_path is not None:
+            before = f"export PYTHONPATH={shlex.quote(self._python_path)}${{PYTHONPATH:+:$PYTHONPATH}}"
             settings = replace(settings, setup=(*(settings.setup or ()), before))
         return sbatch_script(settings, self.folder, command, len(chunk.jobs), at_once=at_once)
 
@@ -144,11 +168,11 @@ class Submitter:
         return str(self.folder / self._file("command", pickle.dumps(self.command)))
 
     def _config_file(self, job: Job) -> str | None:
-        if not self.composed:
+        if not self._composed:
             return None
         shape = self.composer.shape(job.overrides)
-        if shape in self.composed and shape not in self._configs:
-            self._configs[shape] = self._file("config", pickle.dumps((shape, self.composed[shape])))
+        if shape in self._composed and shape not in self._configs:
+            self._configs[shape] = self._file("config", pickle.dumps((shape, self._composed[shape])))
         return self._configs.get(shape)
 
     def _file(self, what: str, data: bytes) -> str:
