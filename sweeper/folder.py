@@ -42,6 +42,7 @@ ENDS = (*SETTLED, INTERRUPTED, LOST)
 
 NO_SPACE = os.EX_IOERR  # how a trial's process exits where its disk was full; what it recorded has no end then
 
+_CONTROL = re.compile(r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x1f\x7f]")  # colours among them; MLflow's PostgreSQL refuses \x00
 _ATTEMPT_FILE = re.compile(r"(?:events|end|output)\.(\d+)\.(?:jsonl|json|log)")
 
 
@@ -106,11 +107,19 @@ def replace(path: Path, content: str | bytes, *, private: bool = False) -> None:
         raise
 
 
+def words(error: object) -> str:
+    """What an exception says, in one line, without what a terminal would obey; an app's own may fail to say it."""
+    try:
+        return " ".join(_CONTROL.sub(" ", str(error)).split())
+    except Exception as failure:
+        return f"its text can't be shown: {type(failure).__name__} in __str__"
+
+
 def disk_full(error: BaseException | None, folder: Path) -> bool:
     """Whether an error is the disk's, which passes: another attempt may help. Not all who meet it say so by number."""
     while error is not None:
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or (isinstance(error, Exception) and "No space left on device" in str(error)):  # safetensors' words
+        if full or (isinstance(error, Exception) and "No space left on device" in words(error)):  # safetensors' words
             return True
         error = error.__cause__ or error.__context__  # torch raises another error on its way out
     try:

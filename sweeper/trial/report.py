@@ -19,7 +19,18 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper.configs import value_in
-from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, disk_full, output_path, rank_failed, replace
+from sweeper.folder import (
+    COMPLETE,
+    FAIL,
+    INTERRUPTED,
+    PRUNED,
+    Attempt,
+    disk_full,
+    output_path,
+    rank_failed,
+    replace,
+    words,
+)
 from sweeper.masked import masked, masked_in
 from sweeper.space_node import is_space
 from sweeper.trial.silent import Silent
@@ -219,14 +230,14 @@ def _leave_traceback(attempt: Attempt) -> None:
 def describe(error: BaseException) -> tuple[str, str]:
     """The state and the one-line reason that an exception means for its trial."""
     if isinstance(error, Pruned) or _of_optuna(error):
-        return PRUNED, str(error)
+        return PRUNED, words(error)
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, str(error) or "interrupted"
+        return INTERRUPTED, words(error) or "interrupted"
     if _interrupted:
         return INTERRUPTED, f"interrupted, and ended with {type(error).__name__}"
     if isinstance(error, SystemExit):
         return FAIL, f"called sys.exit({error.code!r})"
-    message = masked(" ".join(str(error).split()))[:500]
+    message = masked(words(error))[:500]
     name = type(error).__name__
     if isinstance(error, MemoryError) or name == "OutOfMemoryError" or "can't allocate memory" in message:
         return FAIL, f"out of memory: {name}: {message}" if message else f"out of memory: {name}"

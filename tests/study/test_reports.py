@@ -24,7 +24,7 @@ class Report(NamedTuple):
     task: str  # the task function's lines
     config: str  # conf/config.yaml; what selects the sweeper comes before
     command: str
-    says: tuple[str, ...] = ()  # nothing: the sweep succeeds
+    says: tuple[str, ...] = ()  # where a trial fails, among other lines; nothing: the sweep succeeds
     before: str = ""  # lines above the task function
     files: Mapping[str, str] = MappingProxyType({})  # others below conf
     states: tuple[str, str] = ("COMPLETE", "COMPLETE")
@@ -286,6 +286,16 @@ REPORTS = {
     "a file whose name is no UTF-8": Report(
         "open(b'caf\\xe9'.decode(errors='surrogateescape'))", "", "hydra/launcher=local x=1,2", states=("FAIL", "FAIL")
     ),
+    "an exception that can't say what it says": Report(
+        *("raise Speechless", "", "hydra/launcher=local x=1,2", ("FAIL Speechless: its text can't be shown",)),
+        before="class Speechless(Exception):\n    def __str__(self):\n        return self.code",
+        states=("FAIL", "FAIL"),
+    ),
+    "an exception in colour": Report(
+        *(r"raise ValueError('\x1b[31mred\x1b[0m \x00text')", "", "hydra/launcher=local x=1,2"),
+        *(("FAIL ValueError: red text 0",),),
+        states=("FAIL", "FAIL"),
+    ),
     "Lightning#11300, a trial that starts itself once more": Report(
         ONCE_MORE, "hydra: {mode: MULTIRUN}", "hydra/launcher=local x=1,2"
     ),
@@ -354,11 +364,12 @@ def test_an_app_out_of_a_report(quick, tmp_path: Path, name: str) -> None:
     given = ["hydra.sweep.dir=s"] if "sweep: {dir" not in report.config else []
     ours = ["hydra.sweeper.tracking=null", "hydra.sweeper.n_trials=2"] if "sweeper=basic" not in report.command else []
     done = quick(app, "-m", *report.command.split(), *given, *ours)
-    if report.says:
+    if report.says and "FAIL" not in report.states:
         one_line(done, report.says)
         assert not (tmp_path / "s").exists(), "a study was made"
         return
     assert done.code == ("FAIL" in report.states) and "Traceback" not in done.both, done
+    assert all(word in done.err for word in report.says), done
     stored = f"sqlite:///{tmp_path}/s.db"
     found = (
         optuna.load_study(study_name="mine", storage=stored)

@@ -11,6 +11,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
+from sweeper.folder import words
 from sweeper.study.launchers import Exit, Job
 
 
@@ -59,7 +60,7 @@ class BatchSlots:
         try:
             returns = self.launcher.launch([[*j.overrides, _subdir(j)] for j in jobs], initial_job_idx=jobs[0].number)
         except Exception as error:  # the launcher itself broke, e.g. a worker was killed
-            reason = f"{type(self.launcher).__name__}: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
+            reason = f"{type(self.launcher).__name__}: {type(error).__name__}: {words(error)[:300]}"
             return [Exit(j.number, j.attempt, reason, lost=True) for j in jobs]
         return [Exit(j.number, j.attempt, _reason(r)) for j, r in zip(jobs, returns, strict=True)]
 
@@ -87,4 +88,4 @@ def _reason(ret: JobReturn | Any) -> str | None:
     if getattr(ret, "status", None) == JobStatus.COMPLETED:
         return None
     error = getattr(ret, "_return_value", None)
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return f"{type(error).__name__}: {words(error)[:300]}"
