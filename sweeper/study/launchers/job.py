@@ -5,6 +5,9 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import io
+import multiprocessing.process
+import multiprocessing.util
 import os
 import random
 import signal
@@ -21,7 +24,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from sweeper.configs import as_written
-from sweeper.folder import NO_SPACE, End, disk_full, write_end
+from sweeper.folder import NO_SPACE, End, disk_full, words, write_end
 from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.blank import Blank
@@ -66,7 +69,7 @@ class JobRunner:
                 if function:
                     getattr(importlib.import_module(module), function)(cfg)
         except Exception as error:  # the trial meets it again, where it is recorded
-            print(f"sweeper: preload: {type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+            print(f"sweeper: preload: {type(error).__name__}: {words(error)}", file=sys.stderr)
 
     def _config(self, run: Run) -> DictConfig:
         worker = self.command is not None  # which reads the code, and so the config, as it is now
@@ -81,6 +84,7 @@ class JobRunner:
         With a ``pipe`` it goes on with the trials that come through it while each leaves the process as it was.
         """
         atexit._clear()  # what the program has registered is for the end of its sweep
+        multiprocessing.process._children.clear()  # type: ignore[attr-defined]
         before = set(threading.enumerate())
         blank = None if pipe is None else Blank()
         again = False
@@ -89,6 +93,7 @@ class JobRunner:
             if pipe is None or blank is None or not (clean and blank.restored()):
                 _leave(before)
                 return code
+            _write_out(_open_files())
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # what stops trials is for those that run
             try:
                 pipe.send(None)
@@ -113,7 +118,9 @@ class JobRunner:
             sys.argv[1:] = run_arguments(job.overrides)  # Lightning starts a trial's further processes by them
             task = Recorded(self.task.task_function, objectives=self.task.objectives, attempt=job.attempt)
             rank = int(run.env.get(RANK) or 0)
+            left = _mlflow_run()
             ret = run_job(self.context, task, cfg, job.folder, attempt=job.attempt, rank=rank)
+            _end_mlflow_runs(left, ret)
             if run.return_path is not None:
                 _hand_back(ret, run.return_path)
             return 0, not interrupted() and (ret.status is JobStatus.COMPLETED or isinstance(ret._return_value, Pruned))
@@ -158,6 +165,23 @@ def _begin(run: Run) -> None:
         numpy.random.seed([random.getrandbits(32) for _ in range(4)])  # without numbers it takes 160 µs
 
 
+def _mlflow_run() -> str | None:
+    """The id of the run that the app has active in MLflow."""
+    mlflow: Any = sys.modules.get("mlflow")
+    run = mlflow.active_run() if hasattr(mlflow, "active_run") else None
+    return None if run is None else str(run.info.run_id)
+
+
+def _end_mlflow_runs(before: str | None, ret: JobReturn) -> None:
+    """End the runs that the trial has left active: the handler by which MLflow does so went with the sweep's."""
+    status = "KILLED" if isinstance(ret._return_value, Pruned) else "FAILED"
+    try:
+        while _mlflow_run() not in (None, before):
+            sys.modules["mlflow"].end_run("FINISHED" if ret.status is JobStatus.COMPLETED else status)
+    except Exception:  # its server is away
+        traceback.print_exc()
+
+
 def _hand_back(ret: JobReturn, path: str) -> None:
     """Hydra's return value for the sweeper that called ``launch``, whole if it pickles."""
     import cloudpickle
@@ -172,8 +196,24 @@ def _hand_back(ret: JobReturn, path: str) -> None:
     beside.rename(path)
 
 
+def _open_files() -> list[Any]:
+    """Files that this process has opened; those of the sweep are frozen in it, and not listed."""
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), io.IOBase.__mro__[1])]  # itself is slow
+
+
+def _write_out(files: list[Any]) -> None:
+    """Let what is written reach the disk before the trial's end is told."""
+    for file in files:
+        with suppress(Exception):
+            file.flush()
+
+
 def _leave(before: set[threading.Thread]) -> None:
-    """End as an interpreter does (threads joined, exit handlers run), but leave what was there ``before`` alone."""
+    """End as an interpreter does, but leave what was there ``before`` alone: it is the sweep's.
+
+    Threads and child processes are joined, exit handlers run, and files written that were left open.
+    """
+    opened = _open_files()
     gc.freeze()
     try:
         futures: Any = sys.modules.get("concurrent.futures.thread")
@@ -184,7 +224,12 @@ def _leave(before: set[threading.Thread]) -> None:
         while ours := [t for t in threading.enumerate() if t not in before and not t.daemon]:
             ours[0].join()
         atexit._run_exitfuncs()
+        multiprocessing.util._exit_function()  # type: ignore[attr-defined]  # its own handler went with the sweep's
+        _write_out(opened)
         sys.stdout.flush()
         sys.stderr.flush()
+        for file in opened:  # a compressed one writes its end only now
+            with suppress(Exception):
+                file.close()
     except BaseException:
         traceback.print_exc()
