@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.errors import ConfigError
+from sweeper.study.view.terminal import result
 
 WAIT_S = 20.0  # for an orchestrator to stop its trials and let go of the folder
 
@@ -49,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
     finally:
         folder.release()
     if over:
-        print(f"nothing to cancel, {study.name} has ended")
+        result(f"nothing to cancel, {study.name} has ended")
     else:
-        print(f"{jobs} job(s) cancelled, {marked} trial(s) left to resume: {study.command}")
+        result(f"{jobs} job(s) cancelled, {marked} trial(s) left to resume: {study.command}")
     return 0
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sweeper import folder as record
 from sweeper.study.study_folder import StudyFolder
 from sweeper.study.tracking.record import Study, Trial, Trials, read_results, read_study_end, require_study
-from sweeper.study.view.terminal import say
+from sweeper.study.view.terminal import result, say
 
 SHOWN = 12  # rows of a kind
 NO_JOB = "no job queued or running"
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     trials = Trials(study)
     while True:
         text, over = report(study, trials)
-        print(("\x1b[2J\x1b[H" if args.watch and os.isatty(1) else "") + text, flush=True)
+        result(("\x1b[2J\x1b[H" if args.watch and os.isatty(1) else "") + text)
         if damage := trials.damage():
             say(damage)  # after the screen was cleared
         if over or not args.watch:

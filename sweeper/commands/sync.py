@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from sweeper.study.view.terminal import result
+
 
 def add(commands: Any) -> None:
     command = commands.add_parser("sync", help="bring a folder's records to MLflow", description=run.__doc__)
@@ -35,5 +37,5 @@ def run(args: argparse.Namespace) -> int:
 
     code = relay.run(args.folder, uri, args.experiment, say, None, args.give_up_s)
     if "runs" in last:
-        print(f"{last['runs']} of {last['of']} runs are in MLflow with their end; compare: {last['address']}")
+        result(f"{last['runs']} of {last['of']} runs are in MLflow with their end; compare: {last['address']}")
     return code

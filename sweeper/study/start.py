@@ -23,6 +23,7 @@ from sweeper.study.launchers.slurm.settings import SlurmSettings
 from sweeper.study.launchers.slurm.slots import SlurmSlots
 from sweeper.study.settings import Settings
 from sweeper.study.trial_dir import sweep_dir, trial_dir
+from sweeper.study.view.terminal import open_streams
 from sweeper.trial.report import Recorded
 
 
@@ -36,6 +37,7 @@ def start(
     arguments: Sequence[str],
 ) -> None:
     """Run the sweep that ``arguments`` (the task's overrides) ask for."""
+    open_streams()
     composer = Composer(context.config_loader, config)
     slots = _slots(launcher, settings)
     idle = settings.dry_run or order() == COLLECT  # then no trial runs in this process
@@ -61,6 +63,7 @@ def _slots(launcher: Launcher, settings: Settings) -> LocalSlots | SlurmSlots | 
 
 def launch_all(launcher: Any, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
     """Hydra's ``launch`` on a launcher of ours: all jobs, then their JobReturns in order."""
+    open_streams()
     config, context = launcher.config, launcher.hydra_context
     task = launcher.task_function
     if not isinstance(task, Recorded):

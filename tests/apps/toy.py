@@ -40,6 +40,8 @@ def main(cfg):
             return math.nan
         case "address":
             raise ConnectionError(f"can't reach {cfg.mine}")
+        case "naïve":
+            raise ValueError(cfg.mode)
         case "raise":
             raise RuntimeError("the weights exploded")
         case "exit":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.folder import COMPLETE
 from sweeper.study.provenance import command_line
 from sweeper.study.view.results import Results
-from sweeper.study.view.terminal import escape, say, short, shown_path
+from sweeper.study.view.terminal import escape, result, say, short, shown_path
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -33,29 +33,29 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: t
     where = os.path.relpath(results.folder.path)
     counts = ", ".join(f"{n} {s.lower()}" for s, n in results.counts.items() if n or s == COMPLETE)
     others = f"; {reason}" if reason and state != "FAIL" and reason != state.lower() else ""
-    print(f"{state.lower()}: {counts}{others}", flush=True)
+    result(f"{state.lower()}: {counts}{others}")
     if state == "FAIL" and reason:
         say(reason)
-    print(f"results  {os.path.join(where, 'optimization_results.yaml')}")
+    result(f"results  {os.path.join(where, 'optimization_results.yaml')}")
     if best and best[0]["command"]:
-        print(f"rerun    {best[0]['command']}")
+        result(f"rerun    {best[0]['command']}")
     for name, address in zip(("compare", "page"), dict.fromkeys(tracked), strict=False):
         if address is not None:
-            print(f"{name:<8} {address}")
+            result(f"{name:<8} {address}")
     if state == "RUNNING":
         folder = shlex.quote(where)
         say(f"jobs run on without this process; python -m sweeper status {folder} shows them")
-        print(f"collect  python -m sweeper collect {folder}")
-        print(f"cancel   python -m sweeper cancel {folder}")
-        print(f"wait     {command_line(**results.resume, hydra__sweeper__detach='false')}", flush=True)
+        result(f"collect  python -m sweeper collect {folder}")
+        result(f"cancel   python -m sweeper cancel {folder}")
+        result(f"wait     {command_line(**results.resume, hydra__sweeper__detach='false')}")
     elif state == "INTERRUPTED":
-        print(f"resume   {command_line(**results.resume)}", flush=True)
+        result(f"resume   {command_line(**results.resume)}")
     else:
         if results.failures:
-            print(f"retry    python -m sweeper retry {shlex.quote(where)}", flush=True)
+            result(f"retry    python -m sweeper retry {shlex.quote(where)}")
         if results.counts[COMPLETE] and (results.size is None or results.total < results.size):
             more = results.n_trials * 2
-            print(f"extend   {command_line(**results.resume, hydra__sweeper__n_trials=more)}", flush=True)
+            result(f"extend   {command_line(**results.resume, hydra__sweeper__n_trials=more)}")
 
 
 def _best_table(results: Results, best: Sequence[Mapping[str, Any]], *, folders: bool) -> Table:
@@ -101,9 +101,9 @@ def _print(*tables: Table) -> None:
     """The first that fits the terminal, else the last, folded; all of a line where there is none."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else UNFOLDED, highlight=False)
+    console = Console(width=None if getattr(sys.stdout, "isatty", bool)() else UNFOLDED, highlight=False)
     whole = console.options.update(max_width=UNFOLDED)
     fitting = (table for table in tables if console.measure(table, options=whole).maximum <= console.width)
     with console.capture() as captured:
         console.print(next(fitting, tables[-1]))
-    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)
+    result("\n".join(line.rstrip() for line in captured.get().splitlines()))

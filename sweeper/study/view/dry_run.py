@@ -11,7 +11,7 @@ from sweeper.study.launchers import Slots
 from sweeper.study.search.samplers import PlannedSampler, describe, size_of
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
-from sweeper.study.view.terminal import say
+from sweeper.study.view.terminal import result, say
 
 
 def show_plan(
@@ -20,19 +20,19 @@ def show_plan(
     """``found`` has the parameters as written, by name."""
     say(f"dry run: nothing is started. Space, {len(found)} parameter(s):")
     for key, written in found.items():
-        print(f"  {key}: {written}", flush=True)
+        result(f"  {key}: {written}")
     size = size_of(sampler)
     total = settings.n_trials if size is None else min(settings.n_trials, size)
     plan = slots.plan(space.examples[0], total)
     if plan:
-        print(plan, flush=True)
+        result(plan)
     points = "" if size is None else f" (the space has {space.size} points)"
     say(f"{total} trials{points}, sampler {describe(settings.sampler)['name']}:")
     if not isinstance(sampler, PlannedSampler):
-        print("  the sampler chooses them as results come in")
+        result("  the sampler chooses them as results come in")
         return
     for number in range(total):
         point = sampler.plan.point(number)
         if point is None:
             break
-        print(f"  {number:04d} {shlex.join(space.overrides(point))}")
+        result(f"  {number:04d} {shlex.join(space.overrides(point))}")

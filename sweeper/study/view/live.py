@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.folder import COMPLETE, FAIL, PRUNED, End
 from sweeper.study.view import terminal
 from sweeper.study.view.results import Results
-from sweeper.study.view.terminal import assignments, say, short, shown_path
+from sweeper.study.view.terminal import assignments, say, short, shown_path, write_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -42,7 +42,7 @@ class View:
             say(f"resuming {where}: {done} of {self.total} trials have ended")
         else:
             say(f"{self.total} trials in {where}, {', '.join(self.results.asked['directions'])} {self.metric}")
-        if sys.stderr.isatty():
+        if getattr(sys.stderr, "isatty", bool)():
             from rich.console import Console
             from rich.live import Live
 
@@ -56,7 +56,7 @@ class View:
             value = "" if not end.values else f" {self.metric}={' '.join(short(v) for v in end.values)}"
             reason = f" {end.reason}" if end.reason else ""
             line = f"trial {number:04d} {end.state}{value}{reason} {seconds:.1f} s  {assignments(params)}"
-            print(line, file=sys.stderr, flush=True)
+            write_line(line, sys.stderr)
 
     def refresh(self, *, running: Mapping[int, Mapping[str, Any]], queued: Mapping[int, str]) -> None:
         """``queued`` are those of the ``running`` that wait for a machine, and what for."""
