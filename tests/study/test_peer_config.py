@@ -179,17 +179,29 @@ def test_the_peers_old_search_space_is_read(run, tmp_path):
         assert -1 <= trial.params["x"] <= 1 and trial.params["y"] in (0, 5)
 
 
-def test_a_config_that_lists_only_the_peers_keys_is_completed(run, tmp_path):
+SAMPLERS = {  # of an option that doesn't say, as ours does, that Hydra must not make them
+    "tpe": "defaults: [{sampler: tpe}]",
+    "motpe": "defaults: [{sampler: motpe}]",
+    "grid": "defaults: [{sampler: grid}]",
+    "the peer's grid": "sampler: {_target_: optuna.samplers.GridSampler, _partial_: true}",
+    "a node": "sampler: {_target_: optuna.samplers.TPESampler, seed: 1, n_startup_trials: 2, consider_prior: true}",
+    "one that Optuna 5 lacks": "sampler: {_target_: optuna.samplers.MOTPESampler, seed: 1}",
+}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_an_option_that_lists_only_the_peers_keys_is_completed(quick, tmp_path, sampler):
     (tmp_path / "conf" / "hydra" / "sweeper").mkdir(parents=True)
     (tmp_path / "conf" / "hydra" / "sweeper" / "mine.yaml").write_text(
+        f"{SAMPLERS[sampler]}\n"
         "_target_: hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper\n"
-        "sampler: {_target_: optuna.samplers.TPESampler, seed: 1, n_startup_trials: 2}\n"
         "direction: minimize\nstorage: null\nstudy_name: null\nn_trials: 4\nn_jobs: 1\n"
-        "params: {x: 'interval(0, 1)'}\n"
+        "params: {x: 'range(0, 1, step=0.25)'}\n"
     )
-    done = run("toy.py", "-m", "--config-dir", "conf", "hydra/sweeper=mine", "hydra.sweep.dir=s", "+tracking=null")
-    assert done.code == 0, done
+    done = quick("toy.py", "-m", "--config-dir", "conf", "hydra/sweeper=mine", "hydra.sweep.dir=s", "+tracking=null")
+    assert done.code == 0 and "Warning" not in done.err, done
     assert len(study(tmp_path / "s").trials) == 4
+    assert not (tmp_path / "mlflow.db").exists(), "the app's own `tracking` was not heeded"
 
 
 @both_start_methods

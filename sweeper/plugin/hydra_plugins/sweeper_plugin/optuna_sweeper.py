@@ -7,9 +7,10 @@ from types import ModuleType
 from typing import Any
 
 from hydra.core.plugins import Plugins
+from hydra.plugins.plugin import Plugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from . import grammar as grammar
 
@@ -26,7 +27,9 @@ class OptunaSweeper(Sweeper):
         from sweeper.study.settings import read_settings
         from sweeper.trial.report import Recorded
 
-        self.settings = read_settings(self.keys, DEFAULTS)
+        # as in our option, for one of the app's own that lacks it
+        tracking = OmegaConf.select(config, "tracking", default="mlflow")
+        self.settings = read_settings({"tracking": tracking, **self.keys}, DEFAULTS)
         self.config = config
         self.hydra_context = hydra_context
         self.task = Recorded(task_function, objectives=len(self.settings.direction))
@@ -70,3 +73,26 @@ else:
         "pip uninstall hydra-optuna-sweeper",
         file=sys.stderr,
     )
+
+
+def leave_parts() -> None:
+    """Let no option of an app's own have Hydra make the sampler: it knows neither our defaults nor what Optuna removed.
+
+    Ours says so by ``_recursive_: false``; those written for the peer don't.
+    """
+    plain = Plugins._instantiate
+    if getattr(plain, "leaves_parts", False):
+        return
+
+    def _instantiate(self: Plugins, config: DictConfig) -> Plugin:
+        made = self.class_name_to_class.get(str(config.get("_target_")), Plugin)
+        if issubclass(made, OptunaSweeper):
+            with flag_override(config, ["struct", "readonly"], False):
+                config["_recursive_"] = False
+        return plain(self, config)
+
+    _instantiate.leaves_parts = True  # type: ignore[attr-defined]
+    Plugins._instantiate = _instantiate  # type: ignore[method-assign]
+
+
+leave_parts()
