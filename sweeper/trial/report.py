@@ -12,6 +12,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,7 @@ class Recorded:
         if self.attempt is None:  # launchers of ours number attempts, and have masked what they wrote
             _mask_config(hydra_cfg)
         outer, _current = _current, attempt
+        here = os.getcwd() if self.attempt is None else None
         try:
             attempt.start(**_start_fields(cfg), **self.facts)
             returned = self.task_function(cfg)
@@ -189,6 +191,9 @@ class Recorded:
             raise
         finally:
             _current = outer
+            if here is not None:  # the next trial of this process may have a relative folder, and so may the sweep
+                with suppress(OSError):
+                    os.chdir(here)
 
     def _open(self, folder: Path) -> Attempt:
         rank = int(os.environ.get(RANK) or 0)

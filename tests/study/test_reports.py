@@ -330,6 +330,7 @@ REPORTS = {
     "optuna#4121, a sampler that has tried all": Report(
         *("", "hydra: {sweeper: {n_jobs: 1, sampler: {_target_: optuna.samplers.BruteForceSampler}}}", "x=1,2")
     ),
+    "hydraflow#77, a task that goes to another folder": Report("import os; os.chdir('/')", "", "x=1,2"),
     "hydra#1052, a group or none": Report(
         *("assert cfg.get('db') is None or cfg.db.lr == 1", "", "+db=a,b"),
         files={"db/a.yaml": "lr: 1", "db/b.yaml": "# @package _global_\nx: 2.0"},
