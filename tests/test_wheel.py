@@ -35,8 +35,11 @@ def test_the_wheel_alone(tmp_path: Path) -> None:
 
     for package in ("torch", "mlflow", "submitit", "sklearn", "lightning", "tests", "models"):
         assert do("-c", f"import {package}").returncode == 1, package
-    for peer in ("hydra_optuna_sweeper", "hydra_submitit_launcher"):  # apps import their structured configs
-        assert do("-c", f"import hydra_plugins.{peer}.config").returncode == 0, peer
+    for peer in (  # apps import their structured configs and derive from their classes
+        *("hydra_optuna_sweeper.config", "hydra_optuna_sweeper.optuna_sweeper"),
+        *("hydra_submitit_launcher.config", "hydra_submitit_launcher.submitit_launcher"),
+    ):
+        assert do("-c", f"import hydra_plugins.{peer}").returncode == 0, peer
     done = do("toy.py", *SWEEP, "hydra.sweeper.n_trials=3", "steps=2")
     assert done.returncode == 0 and "mlflow is missing; pip install mlflow plotly" in done.stderr, done
     status = do("-m", "sweeper", "status", "s")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import both_start_methods, processes_with, start
+from tests.conftest import APPS, both_start_methods, processes_with, start
 from tests.study.test_failures import study
 
 APP = "peer/sphere.py"
@@ -202,6 +202,43 @@ def test_an_option_that_lists_only_the_peers_keys_is_completed(quick, tmp_path, 
     assert done.code == 0 and "Warning" not in done.err, done
     assert len(study(tmp_path / "s").trials) == 4
     assert not (tmp_path / "mlflow.db").exists(), "the app's own `tracking` was not heeded"
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from hydra.core.config_store import ConfigStore
+from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf
+from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
+from hydra_plugins.hydra_submitit_launcher.submitit_launcher import LocalLauncher
+
+@dataclass
+class Conf(OptunaSweeperConf):
+    _target_: str = "hydra_plugins.gemm.gemm.Gemm"
+
+class Gemm(OptunaSweeper):
+    def sweep(self, arguments):
+        print("gemm")
+        return super().sweep([*arguments, "y=2"])
+
+class Mine(LocalLauncher):
+    def launch(self, job_overrides, initial_job_idx):
+        raise NotImplementedError
+
+ConfigStore.instance().store(group="hydra/sweeper", name="gemm", node=Conf)
+"""
+
+
+def test_a_plugin_of_the_apps_own_derives_from_the_peers_classes(run, tmp_path):  # hydra#2810
+    (tmp_path / "hydra_plugins" / "gemm").mkdir(parents=True)
+    (tmp_path / "hydra_plugins" / "gemm" / "__init__.py").touch()
+    (tmp_path / "hydra_plugins" / "gemm" / "gemm.py").write_text(PLUGIN)
+    (tmp_path / "app.py").write_text((APPS / "toy.py").read_text())
+    mine = ("hydra/sweeper=gemm", "hydra/sweeper/sampler=tpe", "hydra.launcher._target_=hydra_plugins.gemm.gemm.Mine")
+    done = run(
+        tmp_path / "app.py", "-m", *mine, "hydra.sweep.dir=s", "+tracking=null", "x=1,2", "hydra.sweeper.n_trials=2"
+    )
+    assert done.code == 0 and done.out.startswith("gemm") and done.err.startswith("sweeper: 2 trials"), done
+    assert all(t.value > 4 for t in study(tmp_path / "s").trials)
 
 
 @both_start_methods

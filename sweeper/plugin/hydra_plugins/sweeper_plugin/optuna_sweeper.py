@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -19,6 +18,8 @@ DEFAULTS = Path(__file__).parent / "conf" / "hydra" / "sweeper" / "optuna_defaul
 
 class OptunaSweeper(Sweeper):
     """Hydra's door to ``sweeper.study.sweep``; the keys are those of ``optuna_defaults.yaml``."""
+
+    _recursive_ = False  # as Hydra's key: its parts, such as the sampler, it makes by itself
 
     def __init__(self, **keys: Any) -> None:
         self.keys = keys
@@ -63,11 +64,7 @@ _AtPeersPath.__name__ = _AtPeersPath.__qualname__ = "OptunaSweeper"
 _AtPeersPath.__module__ = f"{PEER}.optuna_sweeper"
 
 _spec = importlib.util.find_spec(PEER)
-if _spec is None or _spec.origin is None:  # only our `config` is there
-    _stand_in = ModuleType(_AtPeersPath.__module__, _AtPeersPath.__doc__)
-    _stand_in.OptunaSweeper = _AtPeersPath
-    sys.modules[_stand_in.__name__] = _stand_in
-else:
+if _spec is not None and _spec.origin is not None:  # not only what we have there
     print(
         "sweeper: hydra-optuna-sweeper is installed too and both serve hydra/sweeper=optuna; "
         "pip uninstall hydra-optuna-sweeper",
@@ -85,8 +82,8 @@ def leave_parts() -> None:
         return
 
     def _instantiate(self: Plugins, config: DictConfig) -> Plugin:
-        made = self.class_name_to_class.get(str(config.get("_target_")), Plugin)
-        if issubclass(made, OptunaSweeper):
+        made = self.class_name_to_class.get(str(config.get("_target_")))
+        if not getattr(made, "_recursive_", True):
             with flag_override(config, ["struct", "readonly"], False):
                 config["_recursive_"] = False
         return plain(self, config)

@@ -1,9 +1,7 @@
 """``hydra/launcher=slurm``: registration only; the work is in ``sweeper.study.launchers.slurm``."""
 
 import importlib.util
-import sys
 from collections.abc import Sequence
-from types import ModuleType
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -38,11 +36,7 @@ class SlurmLauncher(Launcher):
 PEER = "hydra_plugins.hydra_submitit_launcher"
 
 _spec = importlib.util.find_spec(PEER)
-if _spec is None or _spec.origin is None:  # only our `config` is there
+if _spec is None or _spec.origin is None:  # only what we have there
     # for configs that hard-code hydra-submitit-launcher's ``_target_``s; that package is not needed
-    _at_peers_path = type("SlurmLauncher", (SlurmLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
-    _local_at_peers_path = type("LocalLauncher", (SubmititLocalLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
-    _stand_in = ModuleType(f"{PEER}.submitit_launcher")
-    _stand_in.SlurmLauncher = _at_peers_path
-    _stand_in.LocalLauncher = _local_at_peers_path
-    sys.modules[_stand_in.__name__] = _stand_in
+    _SlurmAtPeersPath = type("SlurmLauncher", (SlurmLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
+    _LocalAtPeersPath = type("LocalLauncher", (SubmititLocalLauncher,), {"__module__": f"{PEER}.submitit_launcher"})
