@@ -28,3 +28,11 @@ def test_a_dry_run_shows_the_trials_that_the_sweep_then_runs(run, tmp_path: Path
         kept = yaml.safe_load((tmp_path / "multirun" / "s" / number / ".hydra" / "overrides.yaml").read_text())
         assert set(shlex.split(overrides)) <= set(kept)
     assert {t.params["model"] for t in study(tmp_path / "multirun" / "s").trials} == {"linear", "mlp"}
+
+
+def test_a_sweep_of_nothing_says_so(quick) -> None:  # hydra#2047: the space had got into the app's own keys
+    sweep = ("toy.py", "-m", "hydra/sweeper=optuna", "hydra.sweeper.dry_run=true", "+params={x: 'interval(0,1)'}")
+    done = quick(*sweep)
+    assert done.code == 0 and "nothing is searched" in done.err and "hydra.sweeper.params" in done.err, done
+    assert "nothing is searched" not in quick(*sweep, "x=1,2").err
+    assert "nothing is searched" not in quick(*sweep, "hydra.sweeper.repeats=3").err
