@@ -330,6 +330,30 @@ REPORTS = {
     "optuna#4121, a sampler that has tried all": Report(
         *("", "hydra: {sweeper: {n_jobs: 1, sampler: {_target_: optuna.samplers.BruteForceSampler}}}", "x=1,2")
     ),
+    "hydra#1258, mappings for what is also a group": Report(
+        *("assert cfg.rep == (4 if cfg.name == 'b' else 2)", "defaults: [{task: a}]", "+task={name:b,rep:4},{rep:2}"),
+        files={"task/a.yaml": "# @package _global_\ntask: {name: a}\nname: ${task.name}\nrep: ${task.rep}\n"},
+    ),
+    "hydra#2798, a group with a dot": Report(
+        *("", "defaults: [{m: a}]", "m.seeds=b,c"),
+        says=("m.seeds (command line) must be written m/seeds to choose", "got b,c"),
+        files={"m/a.yaml": "defaults: [{seeds: b}]\n", "m/seeds/b.yaml": "n: 1", "m/seeds/c.yaml": "n: 2"},
+    ),
+    "hydra#2798, a group with a dot, elsewhere": Report(
+        *("", "defaults: [{opt@m.opt: b}]", "m.opt=b,c"),
+        says=("m.opt (command line) must be written opt@m.opt to choose", "got b,c"),
+        files={"opt/b.yaml": "n: 1", "opt/c.yaml": "n: 2"},
+    ),
+    "hydra#2919, presets whose spaces multiply": Report(
+        "assert cfg.foo in (1, 2) and cfg.baz in {'a': (1, 2), 'b': (3, 4)}[cfg.name]",
+        "defaults: [{optional two: null}, {optional one: null}]\nfoo: ???\nbaz: ???\nname: ???",
+        "one=a two=choice(a,b)",
+        files={
+            "one/a.yaml": "# @package _global_\nhydra: {sweeper: {params: {foo: 'choice(1,2)'}}}",
+            "two/a.yaml": "# @package _global_\nname: a\nhydra: {sweeper: {params: {baz: 'choice(1,2)'}}}",
+            "two/b.yaml": "# @package _global_\nname: b\nhydra: {sweeper: {params: {baz: 'choice(3,4)'}}}",
+        },
+    ),
     "hydraflow#77, a task that goes to another folder": Report("import os; os.chdir('/')", "", "x=1,2"),
     "hydra#1052, a group or none": Report(
         *("assert cfg.get('db') is None or cfg.db.lr == 1", "", "+db=a,b"),

@@ -58,6 +58,11 @@ class Parameter:
         return None if d.step is None else round((d.high - d.low) / d.step) + 1
 
     @property
+    def is_mapping(self) -> bool:
+        """Whether its choices are mappings, which set keys, even where the key names a config group."""
+        return bool(self.texts) and all(text.startswith("{") for text in self.texts)
+
+    @property
     def extremes(self) -> tuple[Value, ...]:
         """Values that stand for all: each choice, or both ends."""
         d = self.distribution

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import check_distribution_compatibility
 from optuna.study import Study
 
@@ -40,7 +40,7 @@ class SearchSpace:
         self.composer = composer
         self.fixed = list(fixed)
         self.swept = {p.key: p for p in swept}
-        for p in (p for p in swept if composer.is_group(p.key)):
+        for p in filter(self._is_group, swept):
             _check_options(p, composer)
         self.search = list(search)
         self._fixed_keys = {composer.parse(o).get_key_element().lstrip("+~") for o in fixed}
@@ -70,27 +70,30 @@ class SearchSpace:
         return self._active[choices]
 
     def _known_groups(self) -> list[Parameter]:
-        known = [p for p in self.swept.values() if self.composer.is_group(p.key)]
+        known = [p for p in self.swept.values() if self._is_group(p)]
         for table in self._active.values():  # groups that an option's own space opens
-            known += [p for k, p in table.items() if k not in self.swept and self.composer.is_group(k)]
+            known += [p for k, p in table.items() if k not in self.swept and self._is_group(p)]
         return list({p.key: p for p in known}.values())
 
+    def _is_group(self, p: Parameter) -> bool:
+        return self.composer.is_group(p.key) and not p.is_mapping
+
     def _is_open_group(self, p: Parameter, point: Mapping[str, Value]) -> bool:
-        return p.key not in point and self.composer.is_group(p.key)
+        return p.key not in point and self._is_group(p)
 
     def _read(self, choices: Sequence[str]) -> dict[str, Parameter]:
         chosen_groups = {text.partition("=")[0] for text in choices}
-        if any(self.composer.is_group(key) and key not in chosen_groups for key in self.swept):
+        if any(self._is_group(p) and p.key not in chosen_groups for p in self.swept.values()):
             return dict(self.swept)  # the rest depends on them, and without them there may be no config
         cfg = self.composer.compose([*self.fixed, *choices])
         self._check_in_charge(cfg, choices)
         app = app_part(cfg)
         table = {}
         explicit = {**self.swept, **self._swept_by(cfg, choices)}
-        if any(self.composer.is_group(p.key) and p.key not in chosen_groups for p in explicit.values()):
+        if any(self._is_group(p) and p.key not in chosen_groups for p in explicit.values()):
             return explicit
         for p in explicit.values():
-            if not (p.key.startswith("+") or "@" in p.key or self.composer.is_group(p.key) or has_key(cfg, p.key)):
+            if not (p.key.startswith("+") or "@" in p.key or self._is_group(p) or has_key(cfg, p.key)):
                 chosen = " ".join(choices)
                 if p.key in all_keys(app):
                     raise ConfigError(
@@ -102,6 +105,7 @@ class SearchSpace:
                     f"which lacks it{nearest(p.key, all_keys(app))}; "
                     f"add one with +{p.key}, or declare it in the `space:` of the options that have it"
                 )
+            _check_slashes(p, cfg)
             table[p.key] = p
         for key, written in declared(app):
             if key in table or key in self._fixed_keys or not self._picked(key):
@@ -113,7 +117,7 @@ class SearchSpace:
                 )
             p_or_none = parameter(key, written, self.composer.parse, "space of an option")
             if p_or_none is not None:
-                if self.composer.is_group(key):
+                if self._is_group(p_or_none):
                     _check_options(p_or_none, self.composer)
                 table[key] = p_or_none
         return table
@@ -164,7 +168,7 @@ class SearchSpace:
         seen: dict[str, set[tuple[str, str]]] = {}
         base = self._first_point({})
         tables = [base]
-        for group in [p for p in base[1].values() if self.composer.is_group(p.key)]:
+        for group in filter(self._is_group, base[1].values()):
             assert group.count is not None
             others = [self._first_point({group.key: group.at_index(i)}) for i in range(1, group.count)]
             for key in {key for _, table in [base, *others] for key in table}:
@@ -237,7 +241,7 @@ class SearchSpace:
     def _label(self, key: str, point: Mapping[str, Value]) -> str:
         """The choices in ``point`` that decide on a key's space, so far as the survey could tell."""
         table, indifferent = self.active(point), self._indifferent.get(key, set())
-        chosen = [k for k in point if self.composer.is_group(k) and k not in indifferent]
+        chosen = [k for k in point if self._is_group(table[k]) and k not in indifferent]
         return " ".join(table[k].override(point[k]) for k in chosen)
 
     def overrides(self, point: Mapping[str, Value]) -> list[str]:
@@ -298,6 +302,19 @@ def _check_options(p: Parameter, composer: Composer) -> None:
                 f"{p.key} ({p.source}) must have names of options, got {text} of {p.written}: it is a config group; "
                 "leave it out, or quote a name that is a number: \"'1'\""
             )
+
+
+def _check_slashes(p: Parameter, cfg: DictConfig) -> None:
+    """ConfigError for text where an option has its keys: the option was meant, whose group is not named by dots."""
+    groups = {group.partition("@")[2] or group.replace("/", "."): group for group in cfg.hydra.runtime.choices}
+    group = groups.get(p.key, p.key)
+    if group == p.key or not p.texts or any(text.startswith(("{", "[", "null")) for text in p.texts):
+        return
+    if OmegaConf.is_dict(OmegaConf.select(cfg, p.key, throw_on_missing=False)):
+        raise ConfigError(
+            f"{p.key} ({p.source}) must be written {group} to choose among the options of that group, got {p.written}: "
+            f"with dots it is text in place of the option's keys; write {group}={p.written}"
+        )
 
 
 def _written(table: Mapping[str, Parameter], key: str) -> str | None:
