@@ -179,7 +179,7 @@ class Loop:
                 new = self.asker.ask()
                 if new is None:
                     self._exhausted = True
-                    say(f"the space is exhausted: all of its {self.asker.count} points have been drawn")
+                    say(f"the space is exhausted: all of its {self.asker.count} point(s) have been drawn")
                     return
                 asked, lost = new, 0
             self._submit(asked, lost)

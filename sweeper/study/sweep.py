@@ -77,10 +77,7 @@ class Sweep:
             )
         extended = method(s.custom_search_space) is not None
         if not (found or extended or s.repeats > 1):
-            say(
-                "nothing is searched, so that all trials are the same; write key=loguniform(1e-4,1e-1), or list keys "
-                "in hydra.sweeper.params"
-            )
+            say("nothing is searched; write key=loguniform(1e-4,1e-1), or list keys in hydra.sweeper.params")
         sampler = make_sampler(s.sampler, self.space, seed=s.seed, repeats=s.repeats, extended=extended)
         self._check_launcher(planned=isinstance(sampler, PlannedSampler))
         if isinstance(self.slots, LocalSlots) and isinstance(sampler, PlannedSampler) and s.storage is None:
