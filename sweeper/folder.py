@@ -247,15 +247,19 @@ def log_tail(folder: Path, attempt: int, *, lines: int = 20, bytes_: int = 4096)
 class Attempt:
     """The writer's side: one attempt at a trial, appending to a file that no other attempt shares."""
 
-    def __init__(self, folder: Path, attempt: int | None = None) -> None:
-        """Claim attempt number ``attempt`` (the next free one if None); FileExistsError if it is taken."""
+    def __init__(self, folder: Path, attempt: int | None = None, *, joins: bool = False) -> None:
+        """Claim attempt number ``attempt`` (the next free one if None); FileExistsError if it is taken.
+
+        A process that the attempt's own has started ``joins`` it: it adds to the record, and begins and ends nothing.
+        """
+        self._keeper = None if joins else os.getpid()
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         while True:
             self.number = attempt if attempt is not None else max(attempts(folder), default=-1) + 1
             try:
                 self._path = events_path(folder, self.number)
-                self._fd = _create(self._path)
+                self._fd = os.open(self._path, os.O_RDWR | os.O_APPEND) if joins else _create(self._path)
                 break
             except FileExistsError:
                 if attempt is not None:
@@ -308,6 +312,15 @@ class Attempt:
         if not os.path.exists(self._stop):
             return None
         return Path(self._stop).read_text(encoding="utf-8") or "stopped"
+
+    def heed_stop(self) -> None:
+        """Let the process that keeps the record know, if this is another, that this one ends as the study asked."""
+        if self._keeper != os.getpid():
+            self._say("stopped")
+
+    def part_stopped(self) -> bool:
+        """Whether one has ended so."""
+        return any(event.get("event") == "stopped" for event in Tail(self._path).read())
 
     @property
     def superseded(self) -> bool:

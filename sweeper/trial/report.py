@@ -1,7 +1,8 @@
 """What a task function says while it runs: ``sweeper.report`` and the end of its record.
 
 Under a sweep the launcher's wrapper (:class:`Recorded`) opens the attempt; outside one the first
-``report`` opens a record in Hydra's output folder, and the end of the process ends it.
+``report`` opens a record in Hydra's output folder, and the end of the process ends it. A process that a trial
+starts, and that has no Hydra of its own, adds to the trial's.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from sweeper.space_node import is_space
 from sweeper.trial.silent import Silent
 
 RANK = "SWEEPER_RANK"  # of this process in a trial of several; set by the launcher that starts them
+RECORD = "SWEEPER_RECORD"  # number and folder of the attempt that runs here, for the processes that it starts
 RANKS_WAIT_S = 2.0  # for word of a process that died, where a broken connection is all that this one knows
 
 _current: Attempt | None = None
@@ -60,7 +62,7 @@ class TrialExit(RuntimeError):
 
 
 def report(*, step: int, **metrics: float) -> None:
-    """Record metrics at ``step`` (any count that grows: epoch, update …); units belong in the names.
+    """Record metrics at ``step`` (any whole count that grows: epoch, update …); units belong in the names.
 
     Values are numbers or anything that ``float`` takes (a 0-d tensor, a numpy scalar).
     Raises :class:`Pruned` if the study has asked this trial to stop, TypeError for what is no number.
@@ -71,15 +73,25 @@ def report(*, step: int, **metrics: float) -> None:
     for name, value in metrics.items():
         try:
             values[name] = float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise TypeError(f"report({name}=…) must be a number, got {value!r}") from None
-    attempt.metrics(int(step), values)
+    attempt.metrics(_whole(step), values)
     reason = attempt.stop_reason()
     if reason is not None:
+        attempt.heed_stop()
         raise Pruned(reason)
     if attempt.superseded:
         _interrupted = True  # Lightning turns a KeyboardInterrupt into sys.exit(1)
         raise Superseded(f"attempt {attempt.number + 1} took its place")
+
+
+def _whole(step: Any) -> int:
+    """A step as MLflow and Optuna keep it: a fraction cut off would put two reports on one step."""
+    with suppress(TypeError, ValueError, OverflowError):
+        whole = int(step)
+        if whole == step and -(2**63) <= whole < 2**63:
+            return whole
+    raise TypeError(f"report(step=…) must be a whole number of 64 bits, got {step!r}; count epochs, batches or updates")
 
 
 def artifact(path: str | os.PathLike[str]) -> None:
@@ -169,6 +181,7 @@ class Recorded:
             _mask_config(hydra_cfg)
         outer, _current = _current, attempt
         here = os.getcwd() if self.attempt is None else None
+        before, os.environ[RECORD] = os.environ.get(RECORD), f"{attempt.number} {attempt.folder.absolute()}"
         try:
             attempt.start(**_start_fields(cfg), **self.facts)
             returned = self.task_function(cfg)
@@ -180,6 +193,8 @@ class Recorded:
             return returned
         except BaseException as error:
             state, reason = describe(error)
+            if state == FAIL and attempt.part_stopped():
+                state, reason = PRUNED, attempt.stop_reason() or reason
             if state == FAIL and self.attempt is not None and disk_full(error, attempt.folder):
                 raise DiskFull(reason) from error
             if not attempt.ended and not (state == FAIL and _another_failed(attempt, reason)):
@@ -194,6 +209,10 @@ class Recorded:
             if here is not None:  # the next trial of this process may have a relative folder, and so may the sweep
                 with suppress(OSError):
                     os.chdir(here)
+            if before is None:
+                os.environ.pop(RECORD, None)  # the app may have cleared it
+            else:
+                os.environ[RECORD] = before
 
     def _open(self, folder: Path) -> Attempt:
         rank = int(os.environ.get(RANK) or 0)
@@ -303,6 +322,13 @@ def _slurm_job() -> str | None:
 
 def _open_alone() -> Attempt:
     global _current
+    number, _, named = os.environ.get(RECORD, "").partition(" ")
+    if named and not HydraConfig.initialized():
+        rank = int(os.environ.get(RANK) or 0)
+        _current = attempt = (
+            Silent(Path(named), int(number), rank) if rank else Attempt(Path(named), int(number), joins=True)
+        )
+        return attempt
     folder = Path(HydraConfig.get().runtime.output_dir) if HydraConfig.initialized() else Path.cwd()
     _current = attempt = Attempt(folder)
     known = _start_fields(OmegaConf.create()) if HydraConfig.initialized() else {"number": None, "config": {}}

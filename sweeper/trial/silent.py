@@ -27,6 +27,9 @@ class Silent(Attempt):
         if state not in (COMPLETE, INTERRUPTED):
             fail(self.folder, self.number, self.rank, End(state, None, reason))
 
+    def part_stopped(self) -> bool:
+        return False
+
     def stop_reason(self) -> str | None:
         return None
 

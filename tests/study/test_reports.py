@@ -185,6 +185,14 @@ PARALLEL = """
     with get_context("spawn").Pool(1) as pool:
         assert pool.map(abs, [-1, 2]) == [1, 2]
 """
+TRAIN_ON = """
+import sweeper, time
+def train(x):
+    for step in range(200):
+        sweeper.report(step=step, loss=x)
+        time.sleep(0.05)
+"""
+THRESHOLD = "hydra.sweeper.pruner={_target_:optuna.pruners.ThresholdPruner,upper:0.5}"
 REPORTS = {
     "hydra#2020, structured configs": Report(
         *("assert 1 <= cfg.x <= 2", "", "--config-name=structured hydra/launcher=mine"), before=STRUCTURED
@@ -285,6 +293,46 @@ REPORTS = {
     "hydra#1149, a folder cleared or moved": Report(CLEARED, "", "hydra/launcher=local x=1,2"),
     "a file whose name is no UTF-8": Report(
         "open(b'caf\\xe9'.decode(errors='surrogateescape'))", "", "hydra/launcher=local x=1,2", states=("FAIL", "FAIL")
+    ),
+    "ray#32810, wandb#4990, reports from a spawned process": Report(
+        """
+    from multiprocessing import get_context
+    child = get_context("spawn").Process(target=train, args=(cfg.x,))
+    child.start()
+    child.join()
+    with open(HydraConfig.get().runtime.output_dir + "/events.0.jsonl") as record:
+        assert f'"step":3,"values":{{"loss":{float(cfg.x)}}}' in record.read()
+    import os
+    assert not os.path.exists("events.0.jsonl")
+    """,
+        *("", "hydra/launcher=local x=1,2"),
+        before="import sweeper\ndef train(x):\n    sweeper.report(step=3, loss=x)",
+    ),
+    "a scheduler that stops what a process of the trial reports": Report(
+        """
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+    with ProcessPoolExecutor(1, mp_context=get_context("fork" if cfg.x == 1 else "spawn")) as pool:
+        try:
+            pool.submit(train, cfg.x).result()
+        except Exception:
+            raise RuntimeError("one of the processes died") from None
+    """,
+        *("", f"hydra/launcher=local x=1,2 {THRESHOLD}"),
+        before=TRAIN_ON,
+        states=("PRUNED", "PRUNED"),
+    ),
+    "steps that are fractions of an epoch": Report(
+        *("sweeper.report(step=1, loss=1); sweeper.report(step=0.5, loss=1)", "", "hydra/launcher=local x=1,2"),
+        *(("report(step=…) must be a whole number of 64 bits, got 0.5",),),
+        before="import sweeper",
+        states=("FAIL", "FAIL"),
+    ),
+    "a step in picoseconds since the epoch": Report(
+        *("sweeper.report(step=1795777341676672 * 10**6, loss=1)", "", "hydra/launcher=local x=1,2"),
+        *(("report(step=…) must be a whole number of 64 bits",),),
+        before="import sweeper",
+        states=("FAIL", "FAIL"),
     ),
     "an exception that can't say what it says": Report(
         *("raise Speechless", "", "hydra/launcher=local x=1,2", ("FAIL Speechless: its text can't be shown",)),
