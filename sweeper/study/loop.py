@@ -20,7 +20,7 @@ from sweeper.study.compose import Composer
 from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.mend import recover
 from sweeper.study.pruning import Pruning, measured
-from sweeper.study.search.ask import Asked, Asker
+from sweeper.study.search.ask import Asked, Asker, Misfit
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import StudyFolder
@@ -92,7 +92,7 @@ class Loop:
         """Run all trials to their end; ``once`` only submits what can be and tells what has ended."""
         self._adopt()
         if order() == RETRY:  # what failed unseen has been told by now
-            say(f"{self.asker.repeat_failures()} failed trial(s) to repeat")
+            say(f"{self.asker.repeat_failures(self.folder.submissions())} failed trial(s) to repeat")
             self._adopt()
         self.results.write_if_due()  # before a trial begins: `status` reads there how many there shall be
         look_s = LOOK_S if self.settings.pruner is not None else REDRAW_S
@@ -176,10 +176,15 @@ class Loop:
             elif self._exhausted or self.asker.count >= self.settings.n_trials:
                 return
             else:
-                new = self.asker.ask()
+                try:
+                    new = self.asker.ask()
+                except Misfit as misfit:
+                    say(f"trial {misfit.number:04d} FAIL {misfit}")
+                    self.results.add_misfit(misfit.number, str(misfit))
+                    continue
                 if new is None:
                     self._exhausted = True
-                    say(f"the space is exhausted: all of its {self.asker.count} point(s) have been drawn")
+                    say(f"the space is exhausted: all of its {self.asker.drawn} point(s) have been drawn")
                     return
                 asked, lost = new, 0
             self._submit(asked, lost)

@@ -27,7 +27,7 @@ from sweeper.study.loop import Loop, SweepStopped
 from sweeper.study.mend import mend_files
 from sweeper.study.provenance import Provenance, command_line
 from sweeper.study.recipe import mind_checks
-from sweeper.study.search.ask import method
+from sweeper.study.search.ask import enqueued, method
 from sweeper.study.search.pruners import make_pruner
 from sweeper.study.search.read_space import read_space
 from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler, size_of
@@ -113,11 +113,17 @@ class Sweep:
     def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
         s = self.settings
         modes = [text for text in self.config.hydra.overrides.hydra if text.startswith("hydra.mode=")]
+        size = size_of(study.sampler)
         results = Results(
-            folder, study, asked, n_trials=s.n_trials, size=size_of(study.sampler), resume=self._resume_command(folder),
+            folder,
+            study,
+            asked,
+            n_trials=s.n_trials,
+            size=None if size is None else size + enqueued(study),
+            resume=self._resume_command(folder),
             mode_of_config=not modes,  # Hydra adds it where the config has none
             shared=s.storage is not None,
-        )  # fmt: skip
+        )
         view = View(results)
         relay = RelayProcess.tracking(folder.path, s.tracking)
         loop = Loop(s, folder, study, self.space, self.slots, self.composer, self.config, view, relay)

@@ -17,17 +17,28 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, nearest
 from sweeper.masked import masked
 from sweeper.study.search.parameter import Parameter, Point, Value, choice_text
 from sweeper.study.search.samplers import PlannedSampler
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import Submission
+from sweeper.study.view.terminal import say
 
 _OWNER = "sweeper.owner"
 FOLDER, OVERRIDES = "sweeper.folder", "sweeper.overrides"  # for the other orchestrators of a shared storage
+FIXED = "fixed_params"  # Optuna's, of trials that somebody has enqueued
+RECALLED = "sweeper.recalled"  # of those that we have enqueued, to put a lost trial back
 RETRIES = "sweeper.retries"  # the number of the failed trial that this one repeats
+
+
+class Misfit(Exception):
+    """Somebody has enqueued trial ``number``, which the space can't hold; it has been told as failed."""
+
+    def __init__(self, number: int, reason: str) -> None:
+        super().__init__(reason)
+        self.number = number
 
 
 @dataclass(frozen=True)
@@ -50,8 +61,8 @@ class Asker:
         self._planned = study.sampler if isinstance(study.sampler, PlannedSampler) else None
         self._shared = settings.storage is not None
         trials = study.get_trials(deepcopy=False)
-        self._count = _asked_for(trials)
-        self.repeats = {t.number: int(t.user_attrs[RETRIES]) for t in trials if RETRIES in t.user_attrs}
+        self.repeats: dict[int, int] = {}  # of failed trials, by those that repeat them
+        self._take_stock(trials)
         self._extend = method(settings.custom_search_space)
         self._seed = _seed(space)
 
@@ -59,19 +70,36 @@ class Asker:
     def count(self) -> int:
         """How many trials the study has drawn, whatever their state; repeats of failed ones are not drawn."""
         if self._shared:
-            self._count = _asked_for(self.study.get_trials(deepcopy=False))
+            self._take_stock(self.study.get_trials(deepcopy=False))
         return self._count - len(self.repeats)
 
-    def _point(self, number: int) -> Point | None:
-        """The planned point of a trial."""
-        assert self._planned is not None
-        return self._planned.plan.point(number - sum(copy < number for copy in self.repeats))
+    def _take_stock(self, trials: Sequence[FrozenTrial]) -> None:
+        self._waiting = sum(t.state == TrialState.WAITING for t in trials)  # enqueued: asking hands these out first
+        self._count = len(trials) - self._waiting
+        self.repeats |= {t.number: int(t.user_attrs[RETRIES]) for t in trials if RETRIES in t.user_attrs}
+        self._enqueued = {t.number for t in trials if _is_enqueued(t) and t.state != TrialState.WAITING}
 
-    def repeat_failures(self) -> int:
+    @property
+    def drawn(self) -> int:
+        """How many points of the space."""
+        return self.count - len(self._enqueued)
+
+    def _point(self, number: int) -> Point | None:
+        """The planned point of a trial: neither repeats nor enqueued ones take one from the plan."""
+        assert self._planned is not None
+        return self._planned.plan.point(number - sum(n < number for n in (*self.repeats, *self._enqueued)))
+
+    def repeat_failures(self, submitted: Mapping[int, Submission]) -> int:
         """A new trial for each failed one that no later one repeats, with its parameters; how many."""
         trials = self.study.get_trials(deepcopy=False)
         repeated = set(self.repeats.values())
-        failed = [t for t in trials if t.state == TrialState.FAIL and t.number not in repeated]
+        failed = [
+            t
+            for t in trials
+            if t.state == TrialState.FAIL
+            and t.number not in repeated
+            and (t.number in submitted or OVERRIDES in t.user_attrs)  # else it never ran, or not by us
+        ]
         for trial in failed:
             self._add_repeat(trial)
         return len(failed)
@@ -82,17 +110,19 @@ class Asker:
                 state=TrialState.RUNNING,
                 params=trial.params,
                 distributions=trial.distributions,
-                user_attrs={RETRIES: trial.number},
+                user_attrs={RETRIES: trial.number, **({_OWNER: _me()} if self._shared else {})},
             )
         )
-        self.repeats[self.study.get_trials(deepcopy=False)[-1].number] = trial.number
-        self._count += 1
+        self._take_stock(self.study.get_trials(deepcopy=False))
 
     def ask(self) -> Asked | None:
-        """The next trial, RUNNING in Optuna's record; None when the space is exhausted."""
+        """The next trial, RUNNING in Optuna's record; None when the space is exhausted, Misfit if it can't be run."""
         if self._planned is None:
             return self._by_asking()
-        point = self._planned.plan.point(self.count)
+        drawn = self.drawn
+        if self._waiting:
+            return self._by_asking()
+        point = self._planned.plan.point(drawn)
         if point is None:
             return None
         if self._shared or self._extend is not None:
@@ -128,7 +158,7 @@ class Asker:
             else:
                 waiting = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))  # by one that died here
                 if line is not None and not waiting:
-                    self.study.enqueue_trial(self._named(line.params))
+                    self.study.enqueue_trial(self._named(line.params), user_attrs={RECALLED: True})
                 self._by_asking()
 
     def _named(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -151,8 +181,12 @@ class Asker:
         while first in self.repeats:
             first = self.repeats[first]
         given = {masked(text): text for text in self.space.fixed}  # the ledger has them without passwords
-        overrides = [given.get(text, text) for text in submitted[first].overrides]
-        return Asked(number, dict(submitted[first].params), overrides)
+        told, trial = submitted.get(first), self.study.get_trials(deepcopy=False)[first]
+        overrides = (
+            trial.user_attrs[OVERRIDES] if told is None else told.overrides
+        )  # of another orchestrator's, or ours
+        params = trial.params if told is None else told.params
+        return Asked(number, dict(params), [given.get(text, text) for text in overrides])
 
     def again(self, number: int, submitted: Mapping[int, Submission]) -> Asked:
         """A trial that is RUNNING in the record: the same parameters again, drawing those it never got."""
@@ -168,12 +202,27 @@ class Asker:
         trial = self.study.ask()
         self._count = trial.number + 1
         if self._shared:
-            trial.set_user_attr(_OWNER, f"{socket.gethostname()}:{os.getpid()}")
-        return self._suggest(trial)
+            trial.set_user_attr(_OWNER, _me())
+        asked_for = self.study._storage.get_trial(trial._trial_id)
+        if not _is_enqueued(asked_for):
+            return self._suggest(trial)
+        self._waiting, self._enqueued = max(0, self._waiting - 1), {*self._enqueued, trial.number}
+        try:
+            asked = self._suggest(trial)
+        except ValueError as error:
+            if isinstance(error, ConfigError):
+                raise
+            reason = f"enqueued with a value outside the space: {error}"
+            self.note_failure(trial.number, reason)
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            raise Misfit(trial.number, reason) from error
+        for name in asked_for.system_attrs[FIXED].keys() - trial.params.keys():
+            say(f"trial {trial.number:04d} was enqueued with {name}, no parameter of it{nearest(name, trial.params)}")
+        return asked
 
     def _suggest(self, trial: Trial) -> Asked:
         if self._planned is not None:
-            planned = self._point(trial.number) or {}
+            planned = self._point(trial.number) or self._planned.plan.point(0) or {}
             active = self.space.active(planned)
             self._planned.point = {self.space.name(active[k], planned): v for k, v in planned.items()}
         drawn: Point = {}
@@ -237,7 +286,16 @@ class Asker:
         if not self._shared:
             return True
         host, _, pid = str(owner).rpartition(":")
-        return host == socket.gethostname() and not _alive(int(pid))
+        return owner == _me() or (host == socket.gethostname() and not _alive(int(pid)))
+
+
+def enqueued(study: Study) -> int:
+    """How many trials somebody has enqueued, beside the points of the space."""
+    return sum(map(_is_enqueued, study.get_trials(deepcopy=False)))
+
+
+def _is_enqueued(trial: FrozenTrial) -> bool:
+    return FIXED in trial.system_attrs and RECALLED not in trial.user_attrs
 
 
 def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
@@ -248,7 +306,7 @@ def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
     if isinstance(d, IntDistribution):
         return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
     assert isinstance(d, FloatDistribution)
-    return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+    return float(trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log))  # an enqueued one may be an int
 
 
 def method(path: str | None) -> Any:
@@ -266,15 +324,14 @@ def method(path: str | None) -> Any:
         ) from error
 
 
-def _asked_for(trials: Sequence[FrozenTrial]) -> int:
-    """All but those that somebody has enqueued: asking hands these out first."""
-    return sum(trial.state != TrialState.WAITING for trial in trials)
-
-
 def _seed(space: SearchSpace) -> int | None:
     """The app's own ``seed``, which repeats of a point vary; None if it has none or searches it."""
     seed = OmegaConf.select(space.composer.compose(space.examples[0]), "seed", throw_on_missing=False)
     return seed if isinstance(seed, int) and "seed" not in space.swept else None
+
+
+def _me() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _alive(pid: int) -> bool:

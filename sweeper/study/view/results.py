@@ -115,6 +115,12 @@ class Results:
                 list(self.failures.values())[-TAILS - 1]["log_tail"] = ""
         self._dirty = True
 
+    def add_misfit(self, number: int, reason: str) -> None:
+        """A trial has failed before it could be run."""
+        self.counts[FAIL] += 1
+        self.failures[number] = self._failure(number, reason, "")
+        self._dirty = True
+
     def learn_runs(self, run_ids: Mapping[int, str]) -> None:
         self._runs = run_ids
 
