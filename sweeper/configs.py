@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
 import omegaconf.base
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, Node
 
 
@@ -49,6 +52,17 @@ def value_in(node: Any) -> Any:
     """What one node holds, as it stands: of a mapping its nodes by key, of a list its nodes."""
     value = node._value()
     return value._value() if isinstance(value, Node) else value  # a union holds a node of its own
+
+
+@contextmanager
+def spoken_of(config: DictConfig) -> Iterator[None]:
+    """``${hydra:…}`` speaks of this config, as it does in a job, and in Hydra 1.4 in the sweep itself."""
+    instance = HydraConfig.instance()
+    before, instance.cfg = instance.cfg, config  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        instance.cfg = before
 
 
 def _name(value: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 from omegaconf import OmegaConf
 
+from sweeper.configs import value_in
 from sweeper.errors import ConfigError, nearest
 from sweeper.masked import masked
 from sweeper.study.values import flag, whole
@@ -54,7 +55,8 @@ def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
                 f"hydra.sweeper.{key} must be a key of the sweeper{nearest(key, known)}; remove it, or see {defaults}"
             )
     keys = {k: v for k, v in {**known, **keys}.items() if k not in ("defaults", "_target_", "_recursive_")}
-    raw = {k: _plain(v) for k, v in keys.items()}
+    raw = {k: _plain(v) for k, v in keys.items() if k != "params"}
+    params = _for_jobs(keys["params"])
     direction = _directions(raw["direction"])
     if raw["pruner"] is not None and len(direction) > 1:
         raise ConfigError(
@@ -69,7 +71,7 @@ def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
         n_trials=whole("hydra.sweeper.n_trials", raw["n_trials"], at_least=1),
         n_jobs=None if raw["n_jobs"] is None else whole("hydra.sweeper.n_jobs", raw["n_jobs"], at_least=1),
         max_failure_rate=_share("max_failure_rate", raw["max_failure_rate"]),
-        params=_params(raw["params"] if raw["params"] is not None else _as_params(raw["search_space"])),
+        params=_params(params if params is not None else _as_params(raw["search_space"])),
         custom_search_space=_text(raw["custom_search_space"]),
         pruner=raw["pruner"],
         monitor=_text(raw["monitor"]),
@@ -176,12 +178,22 @@ def _globs(value: Any) -> tuple[str, ...]:
 
 def params_in(config: Any) -> dict[str, str]:
     """``hydra.sweeper.params`` of a composed config, or the peer's old ``search_space``, as they are written there."""
-    params, old = (_plain(OmegaConf.select(config, f"hydra.sweeper.{key}")) for key in ("params", "search_space"))
-    return _params(params if params is not None else _as_params(old))
+    params = _for_jobs(OmegaConf.select(config, "hydra.sweeper.params"))
+    return _params(
+        params if params is not None else _as_params(_plain(OmegaConf.select(config, "hydra.sweeper.search_space")))
+    )
 
 
 def _plain(value: Any) -> Any:
     return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def _for_jobs(params: Any) -> Any:
+    """``params`` resolved, but for ``${hydra:…}``, which speaks of a job and is left to it."""
+    if not OmegaConf.is_dict(params) or value_in(params) is None:
+        return _plain(params)
+    written = {key: value_in(node) for key, node in value_in(params).items()}
+    return {k: v if isinstance(v, str) and "${hydra:" in v else _for_jobs(params[k]) for k, v in written.items()}
 
 
 def _params(value: Any) -> dict[str, str]:

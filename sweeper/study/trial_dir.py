@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.configs import value_in
+from sweeper.configs import spoken_of, value_in
 from sweeper.errors import ConfigError
 from sweeper.study.compose import Composer, job_config, resolved_in
 from sweeper.study.launchers import Resolved
@@ -70,19 +68,8 @@ def sweep_dir(config: DictConfig) -> str:
 
 def _resolved(config: DictConfig, key: str, repair: str) -> str:
     try:
-        with _known(config):
+        with spoken_of(config):
             return str(OmegaConf.select(config, key, throw_on_missing=True))
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"{key} must resolve to a name, got: {reason}; try {key}={repair}") from error
-
-
-@contextmanager
-def _known(config: DictConfig) -> Iterator[None]:
-    """``${hydra:…}`` speaks of this config, as it does in the job that Hydra names its folder for."""
-    instance = HydraConfig.instance()
-    before, instance.cfg = instance.cfg, config  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        instance.cfg = before

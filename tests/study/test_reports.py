@@ -76,6 +76,11 @@ GRID = "hydra: {sweeper: {sampler: {_target_: optuna.samplers.GridSampler, searc
 LEFT = "hydra: {sweeper: {sampler: {_target_: optuna.samplers.RandomSampler, seed: 1}}}"
 SUBDIR = "hydra: {sweep: {subdir: '${hydra:job.override_dirname}'}}"
 CWD = "hydra: {sweep: {dir: '${hydra:runtime.cwd}/s'}}"
+READ = """
+here: null
+num: null
+hydra: {sweeper: {study_name: '${hydra:job.name}', params: {here: '${hydra:runtime.cwd}', num: '${hydra:job.num}'}}}
+"""
 JOBLIB = "# @package _global_\ndefaults: [{override /hydra/launcher: joblib}]\n"
 TYPED = "--config-name=typed hydra/sweeper=optuna "
 MINE = """
@@ -401,6 +406,13 @@ REPORTS = {
             "two/a.yaml": "# @package _global_\nname: a\nhydra: {sweeper: {params: {baz: 'choice(1,2)'}}}",
             "two/b.yaml": "# @package _global_\nname: b\nhydra: {sweeper: {params: {baz: 'choice(3,4)'}}}",
         },
+    ),
+    "hydra#3427, hydra: in what the sweep reads": Report(
+        *(
+            "assert cfg.here == HydraConfig.get().runtime.cwd and cfg.num in (0, 1)",
+            READ,
+            "x=1,2 hydra/launcher=submitit_local",
+        ),
     ),
     "hydraflow#77, a task that goes to another folder": Report("import os; os.chdir('/')", "", "x=1,2"),
     "hydra#1052, a group or none": Report(

@@ -25,12 +25,15 @@ class OptunaSweeper(Sweeper):
         self.keys = keys
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        from sweeper.configs import spoken_of
         from sweeper.study.settings import read_settings
         from sweeper.trial.report import Recorded
 
         # as in our option, for one of the app's own that lacks it
         tracking = OmegaConf.select(config, "tracking", default="mlflow")
-        self.settings = read_settings({"tracking": tracking, **self.keys}, DEFAULTS)
+        params = OmegaConf.select(config, "hydra.sweeper.params")  # as written: Hydra has resolved what it gave
+        with spoken_of(config):
+            self.settings = read_settings({"tracking": tracking, **self.keys, "params": params}, DEFAULTS)
         self.config = config
         self.hydra_context = hydra_context
         self.task = Recorded(task_function, objectives=len(self.settings.direction))
@@ -72,11 +75,14 @@ if _spec is not None and _spec.origin is not None:  # not only what we have ther
     )
 
 
-def leave_parts() -> None:
-    """Let no option of an app's own have Hydra make the sampler: it knows neither our defaults nor what Optuna removed.
+def extend_instantiation() -> None:
+    """Let ``${hydra:…}`` speak of the sweep in what a plugin is made of, as in Hydra 1.4; and leave parts to us.
 
-    Ours says so by ``_recursive_: false``; those written for the peer don't.
+    Ours says by ``_recursive_: false`` that Hydra must not make the sampler: it knows neither our defaults nor what
+    Optuna has removed. An option of an app's own, written for the peer, doesn't.
     """
+    from sweeper.configs import spoken_of
+
     plain = Plugins._instantiate
     if getattr(plain, "leaves_parts", False):
         return
@@ -86,10 +92,11 @@ def leave_parts() -> None:
         if not getattr(made, "_recursive_", True):
             with flag_override(config, ["struct", "readonly"], False):
                 config["_recursive_"] = False
-        return plain(self, config)
+        with spoken_of(config._get_root()):
+            return plain(self, config)
 
     _instantiate.leaves_parts = True  # type: ignore[attr-defined]
     Plugins._instantiate = _instantiate  # type: ignore[method-assign]
 
 
-leave_parts()
+extend_instantiation()
