@@ -41,9 +41,13 @@ def test_lightning_hydra_template(run, tmp_path, launcher, flags):
     assert again.code == 0 and (tmp_path / "logs" / "train" / "runs").exists(), again
 
 
-@pytest.mark.parametrize("fixed", [[], ["task_name='is, fixed'"]], ids=["drawn", "fixed"])
-def test_custom_search_space_finds_what_is_fixed(quick, tmp_path, fixed):
-    custom = ("hydra/launcher=local", "hydra.sweeper.custom_search_space=train.suggest", "hydra/sweeper/sampler=random")
+@pytest.mark.parametrize(
+    ("fixed", "path"),  # with a dot before it as in the peer's own example
+    [([], ".train.suggest"), (["task_name='is, fixed'"], "train.suggest")],
+    ids=["drawn", "fixed"],
+)
+def test_custom_search_space_finds_what_is_fixed(quick, tmp_path, fixed, path):
+    custom = ("hydra/launcher=local", f"hydra.sweeper.custom_search_space={path}", "hydra/sweeper/sampler=random")
     done = quick(TEMPLATE, *SEARCH, *custom, *fixed)
     assert done.code == 0, done
     for trial in study(tmp_path / "s").trials:

@@ -316,7 +316,7 @@ def method(path: str | None) -> Any:
     from hydra.utils import get_method
 
     try:
-        return get_method(path)
+        return get_method(path.removeprefix("."))  # which the peer's own example has, and Hydra once passed over
     except Exception as error:
         raise ConfigError(
             f"hydra.sweeper.custom_search_space must be the dotted path of a function (cfg, trial), got {path!r}: "
