@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from enum import Enum
 from functools import lru_cache
 from typing import Any
 
@@ -170,7 +171,7 @@ def has_key(cfg: Any, key: str) -> bool:
     parent = OmegaConf.select(cfg, node, throw_on_missing=False) if node else cfg
     if OmegaConf.is_list(parent):
         return last.isdigit() and int(last) < len(parent)
-    return OmegaConf.is_dict(parent) and last in parent.keys()  # noqa: SIM118 `in` hides missing and None
+    return OmegaConf.is_dict(parent) and last in map(_named, parent.keys())
 
 
 def all_keys(cfg: Mapping[str, Any], prefix: str = "") -> list[str]:
@@ -179,7 +180,8 @@ def all_keys(cfg: Mapping[str, Any], prefix: str = "") -> list[str]:
     for key, value in cfg.items():
         if key == "space" or (prefix == "" and key == "hydra"):
             continue
-        keys += all_keys(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+        name = f"{prefix}{_named(key)}"
+        keys += all_keys(value, f"{name}.") if isinstance(value, dict) else [name]
     return keys
 
 
@@ -188,3 +190,8 @@ def app_part(cfg: DictConfig) -> dict[str, Any]:
     container = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(container, dict)
     return {str(k): v for k, v in container.items() if k != "hydra"}
+
+
+def _named(key: Any) -> Any:
+    """As an override names it."""
+    return key.name if isinstance(key, Enum) else key

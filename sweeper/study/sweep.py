@@ -61,7 +61,7 @@ class Sweep:
         self.config = config
         self.context = context
         self.slots = slots
-        self.space = read_space(settings, composer, arguments)
+        self.space = read_space(settings, composer, arguments, one_launcher=not slots.outlives)
 
     def run(self) -> None:
         """Run it; SystemExit with 1 if a trial failed, 130 if it was interrupted."""

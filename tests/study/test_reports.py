@@ -28,6 +28,7 @@ class Report(NamedTuple):
     before: str = ""  # lines above the task function
     files: Mapping[str, str] = MappingProxyType({})  # others below conf
     states: tuple[str, str] = ("COMPLETE", "COMPLETE")
+    notes: tuple[str, ...] = ()  # of a line that a sweep says which goes on
 
 
 STRUCTURED = """
@@ -58,7 +59,7 @@ ConfigStore.instance().store(name="structured", node=Search)
 ConfigStore.instance().store(group="hydra/launcher", name="mine", node=Mine)
 """
 ENUM = """
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from hydra.core.config_store import ConfigStore
 
@@ -66,8 +67,10 @@ Kind = Enum("Kind", ["A", "B"])
 
 @dataclass
 class Typed:
+    x: float = 1.0
     kind: Kind = Kind.A
     size: int = 1
+    by_kind: dict[Kind, int] = field(default_factory=lambda: {Kind.A: 1})
 
 ConfigStore.instance().store(name="typed", node=Typed)
 """
@@ -414,6 +417,14 @@ REPORTS = {
             "x=1,2 hydra/launcher=submitit_local",
         ),
     ),
+    "hydra#2381, an option that asks the launcher for more": Report(
+        *("", "defaults: [{m: a}]", "m=a,b hydra/launcher=local"),
+        files={"m/a.yaml": "{}", "m/b.yaml": "# @package _global_\nhydra: {launcher: {timeout_min: 9, mem_gb: 9}}"},
+        notes=("hydra.launcher.timeout_min of m=b has no effect", "hydra.launcher.mem_gb of m=b has no effect"),
+    ),
+    "keys that are an enum's": Report(
+        *("assert cfg.by_kind[Kind.A] in (4, 5)", "", TYPED + "by_kind.A=4,5"), before=ENUM
+    ),
     "hydraflow#77, a task that goes to another folder": Report("import os; os.chdir('/')", "", "x=1,2"),
     "hydra#1052, a group or none": Report(
         *("assert cfg.get('db') is None or cfg.db.lr == 1", "", "+db=a,b"),
@@ -455,6 +466,7 @@ def test_an_app_out_of_a_report(quick, tmp_path: Path, name: str) -> None:
         return
     assert done.code == ("FAIL" in report.states) and "Traceback" not in done.both, done
     assert all(word in done.err for word in report.says), done
+    assert all(note in done.err for note in report.notes), done
     stored = f"sqlite:///{tmp_path}/s.db"
     found = (
         optuna.load_study(study_name="mine", storage=stored)

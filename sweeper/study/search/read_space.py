@@ -10,7 +10,7 @@ from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
 
 
-def read_space(settings: Settings, composer: Composer, arguments: Sequence[str]) -> SearchSpace:
+def read_space(settings: Settings, composer: Composer, arguments: Sequence[str], *, one_launcher: bool) -> SearchSpace:
     """Sort the command line and ``hydra.sweeper.params`` into fixed overrides and swept parameters."""
     swept: dict[str, Parameter] = {}
     fixed: dict[str, str] = {}
@@ -30,4 +30,10 @@ def read_space(settings: Settings, composer: Composer, arguments: Sequence[str])
             fixed[bare] = f"{key}={written}"
         else:
             swept[bare] = p
-    return SearchSpace(composer, fixed=list(fixed.values()), swept=list(swept.values()), search=settings.search)
+    return SearchSpace(
+        composer,
+        fixed=list(fixed.values()),
+        swept=list(swept.values()),
+        search=settings.search,
+        one_launcher=one_launcher,
+    )

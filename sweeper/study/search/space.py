@@ -26,7 +26,8 @@ class SearchSpace:
     """The tree of searched parameters: groups are drawn first, then what the chosen options leave open.
 
     ``fixed`` are overrides every trial gets; ``swept`` the explicit distributions; ``search`` the glob
-    patterns that pick among those declared by options (a leading ``!`` excludes).
+    patterns that pick among those declared by options (a leading ``!`` excludes). With ``one_launcher`` no
+    trial has keys of the launcher for itself.
     """
 
     def __init__(
@@ -36,8 +37,10 @@ class SearchSpace:
         fixed: Sequence[str],
         swept: Sequence[Parameter],
         search: Sequence[str] = ("*",),
+        one_launcher: bool = False,
     ) -> None:
         self.composer = composer
+        self._common = {"sweeper", "launcher"} if one_launcher else {"sweeper"}
         self.fixed = list(fixed)
         self.swept = {p.key: p for p in swept}
         for p in filter(self._is_group, swept):
@@ -131,10 +134,11 @@ class SearchSpace:
                     f"{group} must be the sweep's, not a trial's, got {chosen} from {' '.join(choices)} and {ours} for "
                     f"the sweep; add {group}={chosen} to the command, or remove it from the option"
                 )
-        ours, theirs = (as_written(c.hydra.sweeper) for c in (self.composer.master, cfg))
-        for key in theirs:
-            if key not in ("params", "search_space") and theirs[key] != ours.get(key):
-                say(f"hydra.sweeper.{key} of {' '.join(choices)} has no effect: a sweep's own keys are in force")
+        for part in sorted(self._common):
+            ours, theirs = (as_written(c.hydra[part]) for c in (self.composer.master, cfg))
+            for key in theirs:
+                if key not in ("params", "search_space") and theirs[key] != ours.get(key):
+                    say(f"hydra.{part}.{key} of {' '.join(choices)} has no effect: a sweep's own keys are in force")
 
     def _swept_by(self, cfg: DictConfig, choices: Sequence[str]) -> dict[str, Parameter]:
         """``hydra.sweeper.params`` of the options chosen, which a searched option may have of its own."""
