@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import time
+import traceback
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import optuna
 from omegaconf import DictConfig
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from sweeper import folder as record
-from sweeper.folder import End, counted_end
+from sweeper.errors import ConfigError
+from sweeper.folder import End, counted_end, words
 from sweeper.lines import Tail
 from sweeper.masked import masked_in
 from sweeper.study.again import RETRY, order
@@ -29,6 +35,7 @@ from sweeper.study.trial_dir import trial_dir
 from sweeper.study.view.live import View
 from sweeper.study.view.terminal import say
 
+OPTUNA = Path(optuna.__file__).parent
 GRACE_S = 10.0  # between asking a trial to stop and killing it
 LOOK_S = 0.1  # how often running trials' metrics are read for the pruner
 REDRAW_S = 0.5
@@ -177,7 +184,8 @@ class Loop:
                 return
             else:
                 try:
-                    new = self.asker.ask()
+                    with _in_optuna("hydra.sweeper.sampler, asked for a trial,"):
+                        new = self.asker.ask()
                 except Misfit as misfit:
                     say(f"trial {misfit.number:04d} FAIL {misfit}")
                     self.results.add_misfit(misfit.number, str(misfit))
@@ -262,18 +270,19 @@ class Loop:
         return End(record.FAIL, None, reason)
 
     def _tell(self, number: int, end: End, asked: Asked, seconds: float, path: Path, log_tail: str | None) -> None:
-        match end.state:
-            case record.COMPLETE:
-                self.pruning.check_monitor(number, path)
-                self.study.tell(number, end.values, skip_if_finished=True)  # in a shared storage others may have
-            case record.PRUNED:
-                self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
-            case _:
-                self.asker.note_failure(number, end.reason or "")
-                self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
-        self._exhausted = self._exhausted or self.study._stop_flag
         self.results.add(end, asked, path, log_tail)
         self.view.trial_ended(number, end, asked.params, seconds)
+        with _in_optuna(f"hydra.sweeper.sampler, told of trial {number:04d},"):
+            match end.state:
+                case record.COMPLETE:
+                    self.pruning.check_monitor(number, path)
+                    self.study.tell(number, end.values, skip_if_finished=True)  # in a shared storage others may have
+                case record.PRUNED:
+                    self.study.tell(number, state=TrialState.PRUNED, skip_if_finished=True)
+                case _:
+                    self.asker.note_failure(number, end.reason or "")
+                    self.study.tell(number, state=TrialState.FAIL, skip_if_finished=True)
+        self._exhausted = self._exhausted or self.study._stop_flag
         self.relay.start_when_due(force=True)
 
     def _check_failure_rate(self) -> None:
@@ -299,7 +308,9 @@ class Loop:
                 continue
             events = (event for event in running.events.read() if event.get("event") == "metrics")
             trial = self.pruning.report(number, events)
-            if trial is not None and trial.should_prune():
+            with _in_optuna("hydra.sweeper.pruner"):
+                hopeless = trial is not None and trial.should_prune()
+            if hopeless:
                 record.request_stop(folder, attempt, "pruned: not among the promising trials")
 
     def stop(self) -> None:
@@ -307,7 +318,27 @@ class Loop:
         if self._running and not self.slots.outlives:
             say(f"stopping {self.in_hand} running trial(s), at most {GRACE_S:g} s; Ctrl-C again kills them")
             for exit_ in self.slots.stop(GRACE_S):
-                self._conclude(exit_, stopping=True)
+                with suppress(SweepStopped):  # it is stopping
+                    self._conclude(exit_, stopping=True)
+
+
+@contextmanager
+def _in_optuna(what: str) -> Iterator[None]:
+    """What a sampler, a pruner or the storage raises ends the sweep in one line; what code of ours does, doesn't."""
+    try:
+        yield
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        if isinstance(error, ConfigError) or not any(Path(f.filename).is_relative_to(OPTUNA) for f in frames):
+            raise
+        if os.environ.get("HYDRA_FULL_ERROR"):
+            traceback.print_exc()
+        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name}"
+        raise SweepStopped(
+            f"{what} raised {type(error).__name__}: {words(error)[:300]} ({place}); HYDRA_FULL_ERROR=1 shows more, the "
+            "same command goes on",
+            state="FAIL",
+        ) from error
 
 
 def _seconds(folder: Path, end: End) -> float:

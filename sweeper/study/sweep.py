@@ -17,7 +17,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.study import Study
 
 from sweeper.errors import ConfigError
-from sweeper.masked import masked_in
+from sweeper.folder import words
+from sweeper.masked import masked, masked_in
 from sweeper.study.again import COLLECT, argv, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Slots
@@ -107,6 +108,11 @@ class Sweep:
             if not folder.exists:
                 folder.discard()
             raise unwritable(folder.path, error) from error
+        except optuna.exceptions.StorageInternalError as error:
+            raise ConfigError(
+                f"hydra.sweeper.storage must stay there while its study runs, got from {masked(str(s.storage))}: "
+                f"{masked(words(error.__cause__ or error))[:300]}; nothing recorded is lost, the same command goes on"
+            ) from error
         finally:
             folder.release()
 
