@@ -34,6 +34,7 @@ PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"  # the description on a run's page, in Markdown
 
 NAME_CHARS = 80  # what the run table of MLflow's UI shows
+SPELT = str.maketrans({"<": "_lt_", ">": "_gt_", "=": "_eq_", "+": "_plus_", "%": "_percent_"})  # these tell names apart
 KEY_CHARS = 250  # MLflow's limits
 PARAM_CHARS = 6000
 TAG_CHARS = 5000
@@ -267,7 +268,7 @@ def _present(tags: Mapping[str, Any]) -> dict[str, str]:
 @cache  # a name comes back at every step
 def mlflow_key(name: str) -> str:
     """A name that MLflow takes: its characters, no path that would resolve to another, 250 at most."""
-    path = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name.lstrip("+")))
+    path = posixpath.normpath(re.sub(r"[^/\w.\- :]", "_", name.lstrip("+").translate(SPELT)))
     return path.lstrip("./")[:KEY_CHARS].rstrip("/") or "_"
 
 

@@ -105,6 +105,12 @@ def test_metrics_keep_step_and_time_and_take_names_that_mlflow_takes() -> None:
     assert {(m.step, m.time_ms) for m in metrics} == {(3, 1234)}
 
 
+def test_names_that_differ_in_a_sign_stay_two() -> None:
+    names = ("f1<0.5", "f1>0.5", "f1=0.5", "acc%", "acc+", "acc")
+    metrics = metrics_of({"event": "metrics", "time": 0.0, "step": 0, "values": dict.fromkeys(names, 0.5)}, 0, {})
+    assert [m.key for m in metrics] == ["f1_lt_0.5", "f1_gt_0.5", "f1_eq_0.5", "acc_percent_", "acc_plus_", "acc"]
+
+
 def test_objectives_stand_at_the_last_step() -> None:
     one, two = (metrics_of(end(2.0, "COMPLETE", values=values), 9, {}) for values in ([0.5], [1, 2]))
     assert [(m.key, m.value, m.step) for m in one] == [("objective", 0.5, 9)]
