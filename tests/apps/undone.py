@@ -2,12 +2,15 @@
 
 import gzip
 import multiprocessing
+import os
+import signal
 import time
+from multiprocessing.shared_memory import SharedMemory
 
 import hydra
 from hydra.core.config_store import ConfigStore
 
-ConfigStore.instance().store(name="config", node={"leave": "file", "x": 0.5})
+ConfigStore.instance().store(name="config", node={"leave": "file", "id": 0, "x": 0.5})
 KEPT = []
 
 
@@ -42,6 +45,10 @@ def main(cfg):
             for _ in range(1000):
                 queue.put("and more")
             queue.put("written")
+        case "shared" | "killed":
+            KEPT.append(SharedMemory(f"undone-{cfg.id}-{cfg.leave}", create=True, size=9))
+            if cfg.leave == "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
     return cfg.x
 
 

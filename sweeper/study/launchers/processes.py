@@ -5,25 +5,57 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Collection
 from contextlib import suppress
 
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 
+# They outlive a process to remove its shared memory and semaphores, and end when there is nobody left to wait for.
+CLEANERS = (b"resource_tracker", b"torch_shm_manager")
+CLEAN_S = 3.0
+
+
 def kill_strays(sessions: Collection[int] | None = None, *, spared: Collection[int] = ()) -> None:
-    """Kill orphans that we inherited: those of ``sessions``, or at the end every one; not our own, ``spared``."""
+    """Kill orphans that we inherited: those of ``sessions``, or at the end every one; not our own, ``spared``.
+
+    Those that clean up after others end by themselves, at the end within ``CLEAN_S``.
+    """
     for _ in range(100):  # killing one may orphan its own children onto us
-        strays = []
-        with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
-            strays = [int(p) for p in file.read().split()]
-        doomed = [p for p in strays if p not in spared and (sessions is None or _session(p) in sessions)]
+        orphans = [p for p in _children() if p not in spared and (sessions is None or _session(p) in sessions)]
+        doomed = [p for p in orphans if not _cleans(p)]
         if not doomed:
-            return
-        for pid in doomed:
-            send(pid, signal.SIGKILL)
-            with suppress(ChildProcessError):
-                os.waitpid(pid, 0)
+            break
+        _end(doomed)
+    if sessions is None:
+        deadline = time.monotonic() + CLEAN_S
+        while (left := _children()) and time.monotonic() < deadline:
+            for pid in left:
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            time.sleep(0.01)
+        _end(left)
+
+
+def _end(pids: Collection[int]) -> None:
+    for pid in pids:
+        send(pid, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def _children() -> list[int]:
+    with suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
+        return [int(pid) for pid in file.read().split()]
+    return []
+
+
+def _cleans(pid: int) -> bool:
+    with suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        command = file.read()
+        return any(name in command for name in CLEANERS)
+    return False
 
 
 def _session(pid: int) -> int:
@@ -34,13 +66,14 @@ def _session(pid: int) -> int:
 
 
 def kill_group(pid: int) -> None:
-    """Kill what is in the group that it leads, if it still does."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+    """Kill what is in the group that it leads, where its orphans can't be told from what cleans up after them."""
+    if sys.platform != "linux":
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
 
 
 def kill(pid: int) -> None:
-    """Kill it and its group."""
+    """Kill it; what it leaves is for :func:`kill_strays`."""
     kill_group(pid)
     send(pid, signal.SIGKILL)  # it may not lead its group yet
 

@@ -34,7 +34,9 @@ PARENT = "mlflow.parentRunId"
 NOTE = "mlflow.note.content"  # the description on a run's page, in Markdown
 
 NAME_CHARS = 80  # what the run table of MLflow's UI shows
-SPELT = str.maketrans({"<": "_lt_", ">": "_gt_", "=": "_eq_", "+": "_plus_", "%": "_percent_"})  # these tell names apart
+SPELT = str.maketrans(
+    {"<": "_lt_", ">": "_gt_", "=": "_eq_", "+": "_plus_", "%": "_percent_"}
+)  # these tell names apart
 KEY_CHARS = 250  # MLflow's limits
 PARAM_CHARS = 6000
 TAG_CHARS = 5000

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import sqlite3
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,14 @@ def test_what_was_left_to_the_end_is_done(quick, tmp_path, method, trials_per_pr
     if "gzip" in found:
         found["gzip"] = gzip.decompress(found["gzip"])
     assert found == dict.fromkeys(left, b"written")
+
+
+@both_start_methods
+def test_shared_memory_goes_with_its_trial(quick, method):
+    mine = os.getpid()
+    done = quick("undone.py", *ALL, "leave=shared,killed", f"id={mine}", f"hydra.launcher.start_method={method}")
+    assert done.code == 1 and "killed by signal 9" in done.err, done
+    assert list(Path("/dev/shm").glob(f"undone-{mine}-*")) == []
 
 
 @pytest.mark.long
