@@ -23,28 +23,44 @@ class Pruning:
         self.pruner = pruner
         self.monitor = monitor
         self.asker = asker
-        self._checked = False
+        self._checked = self._said = False
+        self._names: dict[str, None] = {}  # of the metrics that were reported, in order
 
     def report(self, number: int, events: Iterable[dict[str, Any]]) -> Trial | None:
         """Tell the pruner what a trial has measured; None where it watches nothing of that."""
         trial = None
         for event in events if self.pruner is not None else ():
-            value = self._monitored(event["values"])
-            if value is not None:
-                trial = trial or self.asker.optuna_trial(number)
-                with suppress(UpdateFinishedTrialError):  # by another who shares the storage
-                    trial.report(value, event["step"])
+            value, step = self._monitored(event["values"]), event["step"]
+            if value is None or step < 0:  # before training: Optuna counts from 0
+                continue
+            trial = trial or self.asker.optuna_trial(number)
+            known = trial._cached_frozen_trial.intermediate_values
+            if step in known:
+                if str(known[step]) != str(value):  # else it is read anew, as by a later orchestrator
+                    self._say_first_counts(number, step)
+                continue
+            with suppress(UpdateFinishedTrialError):  # by another who shares the storage
+                trial.report(value, step)
         return trial
+
+    def _say_first_counts(self, number: int, step: int) -> None:
+        if not self._said:
+            self._said = True
+            say(
+                f"trial {number:04d} has reported step {step} again, by another attempt or because the app counts "
+                "anew: the pruner judges the first value of each step"
+            )
 
     def _monitored(self, values: dict[str, Any]) -> float | None:
         name = self.monitor
-        if name is None and len(values) == 1:
-            name = next(iter(values))
         if name is None:
-            raise ConfigError(
-                "hydra.sweeper.monitor must name the metric that the pruner watches, got null while trials report "
-                f"{', '.join(values)}; try hydra.sweeper.monitor={next(iter(values))}"
-            )
+            self._names |= dict.fromkeys(values)
+            if len(self._names) > 1:
+                raise ConfigError(
+                    "hydra.sweeper.monitor must name the metric that the pruner watches, got null while trials report "
+                    f"{', '.join(self._names)}; try hydra.sweeper.monitor={next(iter(self._names))}"
+                )
+            name = next(iter(self._names), "")
         return values.get(name)
 
     def check_monitor(self, number: int, path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.study.test_failures import SWEEP, results
+from tests.study.test_failures import SWEEP, results, study
 from tests.study.test_reports import APP
 
 OWN = """
@@ -25,6 +25,7 @@ class Pruner(optuna.pruners.BasePruner):
 """
 LOSE = "if HydraConfig.get().job.num == 2: open('s.db', 'wb').write(b'no database' * 1000)"
 REPORT = "import sweeper, time\n    for step in range(9): sweeper.report(step=step, loss=1), time.sleep(0.1)"
+TWO = REPORT.replace("loss=1)", "a=1), sweeper.report(step=step, b=2)")
 STORED = "{storage: 'sqlite:///s.db', study_name: mine}"
 FUNCTION = "{_target_: hydra.utils.get_method, path: __main__.constraints}"
 FAILS = {
@@ -39,6 +40,10 @@ FAILS = {
     "a pruner": (
         *("{pruner: {_target_: __main__.Pruner}}", REPORT),
         *(["hydra.sweeper.pruner raised ZeroDivisionError", "the same command goes on"], 0),
+    ),
+    "two metrics, each reported alone": (
+        *("{pruner: median}", TWO, ["hydra.sweeper.monitor must name the metric", "got null while trials report a, b"]),
+        None,
     ),
     "a storage that is lost": (STORED, LOSE, ["hydra.sweeper.storage must stay", "file is not a database"], None),
 }
@@ -55,3 +60,23 @@ def test_one_line_and_what_was_told_is_kept(quick, tmp_path: Path, name: str) ->
     assert done.code == 1 and "Traceback" not in done.both and all(word in done.err for word in says), done
     if complete is not None:
         assert results(tmp_path / "s")["counts"] == {"COMPLETE": complete, "PRUNED": 0, "FAIL": 0}
+
+
+ODD_STEPS = """
+    import sweeper, time
+    for fold in range(2):
+        for step in range(-1, 4):
+            sweeper.report(step=step, loss=fold)
+    time.sleep(0.3)
+"""
+
+
+def test_steps_before_the_first_and_steps_again_are_no_pruners_business(quick, tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text("x: 1.0\nhydra: {sweeper: {pruner: median}}\n")
+    app = tmp_path / "app.py"
+    app.write_text(APP.format(before="", task=ODD_STEPS))
+    done = quick(app, *SWEEP, "x=interval(0,1)", "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=2")
+    assert done.code == 0 and "Warning" not in done.err, done
+    assert done.err.count("has reported step 0 again") == 1
+    assert [t.intermediate_values for t in study(tmp_path / "s").trials] == [{0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}] * 2
