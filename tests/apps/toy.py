@@ -1,6 +1,7 @@
 """An outside Hydra app without torch: a quadratic, and on request every way a trial can go wrong."""
 
 import math
+import multiprocessing
 import os
 import signal
 import sys
@@ -62,6 +63,11 @@ def main(cfg):
             except KeyboardInterrupt:  # as trainers do that hand back what they have
                 if cfg.mode == "wrapped":
                     raise RuntimeError("a data loader's worker was killed") from None
+        case "children":
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
+            child.start()
+            print("training", flush=True)
+            child.join()
         case "wait" | "stubborn":
             if cfg.mode == "stubborn":
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)

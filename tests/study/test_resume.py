@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from sweeper.study.loop import GRACE_S
 from tests.conftest import both_start_methods, processes_with, start
 from tests.study.test_failures import results, study
 
@@ -106,6 +107,17 @@ def test_a_trial_that_answers_the_stop_in_its_own_way_is_attempted_again(run, tm
     done = run(*command)
     assert done.code == 0, done
     assert results(tmp_path / "s")["counts"] == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 0}
+
+
+def test_ctrl_c_reaches_what_trials_have_started(tmp_path):
+    process = start("toy.py", *SWEEP, *SPACE, "mode=children", "hydra.sweeper.n_trials=2", cwd=tmp_path)
+    while len([p for p in tmp_path.glob("s/*/output.0.log") if "training" in p.read_text()]) < 2:
+        time.sleep(0.05)
+    asked = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and time.monotonic() - asked < GRACE_S - 2, out + err
+    assert processes_with(str(tmp_path)) == []
 
 
 def test_n_trials_is_the_total_and_extends(run, tmp_path):

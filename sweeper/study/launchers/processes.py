@@ -72,6 +72,14 @@ def kill_group(pid: int) -> None:
             os.killpg(pid, signal.SIGKILL)
 
 
+def interrupt(pid: int) -> None:
+    """SIGINT to the group that it leads, or to itself if it doesn't yet."""
+    try:
+        os.killpg(pid, signal.SIGINT)
+    except (ProcessLookupError, PermissionError):
+        send(pid, signal.SIGINT)
+
+
 def kill(pid: int) -> None:
     """Kill it; what it leaves is for :func:`kill_strays`."""
     kill_group(pid)

@@ -14,7 +14,15 @@ from multiprocessing.connection import Connection, Pipe
 
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.preload import OPTIMIZERS_IMPORT, load_for_optimizers
-from sweeper.study.launchers.processes import PR_SET_PDEATHSIG, kill, kill_group, kill_strays, oom_kills, prctl, send
+from sweeper.study.launchers.processes import (
+    PR_SET_PDEATHSIG,
+    interrupt,
+    kill,
+    kill_group,
+    kill_strays,
+    oom_kills,
+    prctl,
+)
 
 GPUS = "CUDA_VISIBLE_DEVICES"
 OOM_READ_S = 1.0
@@ -198,10 +206,10 @@ class TrialProcesses:
             )
 
     def interrupt(self) -> None:
-        """Ask every running trial to stop."""
+        """Ask every running trial to stop, and what it has started, as Ctrl-C on a terminal does."""
         for process in self._processes.values():
             if process.run is not None:
-                send(process.pid, signal.SIGINT)
+                interrupt(process.pid)
 
     def end_overdue(self) -> None:
         """Kill the trials whose time is up."""

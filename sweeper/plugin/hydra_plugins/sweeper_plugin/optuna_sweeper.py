@@ -42,9 +42,9 @@ class OptunaSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from sweeper.study.start import start
-
         try:
+            from sweeper.study.start import start
+
             return start(
                 settings=self.settings,
                 config=self.config,
