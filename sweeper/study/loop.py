@@ -39,6 +39,7 @@ OPTUNA = Path(optuna.__file__).parent
 GRACE_S = 10.0  # between asking a trial to stop and killing it
 LOOK_S = 0.1  # how often running trials' metrics are read for the pruner
 REDRAW_S = 0.5
+LINGER_S = 10.0  # after which a process that doesn't end with its trial is said
 
 
 class SweepStopped(Exception):
@@ -57,6 +58,7 @@ class _Running:
     lost: int  # attempts that died by no fault of their own
     attempt: int = -1  # the one whose metrics are read
     events: Tail | None = None
+    lingers: bool = False  # and that was said
 
     def __post_init__(self) -> None:
         self.attempt = self.job.attempt
@@ -92,6 +94,7 @@ class Loop:
         self._running: dict[int, _Running] = {}
         self._again: deque[tuple[Asked, int]] = deque()  # attempts to repeat, with the losses so far
         self._exhausted = False
+        self._looked_at = time.monotonic()  # for processes that linger
         self._folders = {s.number: s.folder for s in folder.submissions().values()}
         self._taken = set(self._folders.values())
 
@@ -119,6 +122,7 @@ class Loop:
             running = {number: trial.asked.params for number, trial in self._running.items()}
             self.view.refresh(running=running, queued=self.slots.queued)
             self.relay.poll(say)
+            self._say_who_lingers()
             if once and self.slots.settled:
                 return
             if once:
@@ -312,6 +316,20 @@ class Loop:
                 hopeless = trial is not None and trial.should_prune()
             if hopeless:
                 record.request_stop(folder, attempt, "pruned: not among the promising trials")
+
+    def _say_who_lingers(self) -> None:
+        if self.slots.outlives or time.monotonic() - self._looked_at < LINGER_S:
+            return
+        self._looked_at = time.monotonic()
+        for number, running in self._running.items():
+            end = None if running.lingers else record.last_word(running.job.folder, running.job.attempt)
+            if end is not None and time.time() - end.time > LINGER_S:
+                running.lingers = True
+                log = os.path.relpath(record.output_path(running.job.folder, running.job.attempt))
+                say(
+                    f"trial {number:04d} has ended ({end.state}), its process has not: it waits for what the app left "
+                    f"running, {log} says which; hydra.launcher.timeout_min ends such processes"
+                )
 
     def stop(self) -> None:
         """Stop what still runs; it stays RUNNING in Optuna and is attempted again on resumption."""

@@ -4,6 +4,7 @@ import gzip
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from multiprocessing.shared_memory import SharedMemory
 
@@ -45,6 +46,10 @@ def main(cfg):
             for _ in range(1000):
                 queue.put("and more")
             queue.put("written")
+        case "thread":
+            threading.Thread(target=time.sleep, args=(3600,), name="endless").start()
+        case "process":
+            context.Process(target=time.sleep, args=(3600,), name="endless").start()
         case "shared" | "killed":
             KEPT.append(SharedMemory(f"undone-{cfg.id}-{cfg.leave}", create=True, size=9))
             if cfg.leave == "killed":

@@ -6,6 +6,7 @@ import atexit
 import gc
 import importlib
 import io
+import multiprocessing
 import multiprocessing.process
 import multiprocessing.util
 import os
@@ -36,6 +37,9 @@ from sweeper.study.launchers.trial_processes import Run
 from sweeper.study.provenance import run_arguments
 from sweeper.trial.report import RANK, DiskFull, Pruned, Recorded, describe, interrupted, on_interrupt
 from sweeper.trial.silent import fail
+
+NAMED_AFTER_S = 5.0  # what a process waits for at its end
+CHILD_S = 600.0  # for a child that writes a checkpoint; one that serves for ever isn't let to stop the sweep
 
 
 class JobRunner:
@@ -208,6 +212,17 @@ def _write_out(files: list[Any]) -> None:
             file.flush()
 
 
+def _wait_for(
+    left: threading.Thread | multiprocessing.process.BaseProcess, what: str, at_most_s: float | None = None
+) -> None:
+    left.join(NAMED_AFTER_S)
+    if left.is_alive():
+        print(
+            f"sweeper: the trial has ended, its process waits for the {what} {left.name}", file=sys.stderr, flush=True
+        )
+        left.join(at_most_s)
+
+
 def _leave(before: set[threading.Thread]) -> None:
     """End as an interpreter does, but leave what was there ``before`` alone: it is the sweep's.
 
@@ -222,8 +237,12 @@ def _leave(before: set[threading.Thread]) -> None:
         for call in reversed(threading._threading_atexits):  # type: ignore[attr-defined]
             call()
         while ours := [t for t in threading.enumerate() if t not in before and not t.daemon]:
-            ours[0].join()
+            _wait_for(ours[0], "thread")
         atexit._run_exitfuncs()
+        for child in multiprocessing.active_children():
+            if not child.daemon:
+                _wait_for(child, "process", CHILD_S)
+                child.kill()
         multiprocessing.util._exit_function()  # type: ignore[attr-defined]  # its own handler went with the sweep's
         _write_out(opened)
         sys.stdout.flush()

@@ -39,6 +39,14 @@ def test_shared_memory_goes_with_its_trial(quick, method):
 
 
 @pytest.mark.long
+@pytest.mark.parametrize("left", ["thread", "process"])
+def test_a_process_that_does_not_end_with_its_trial_is_said(quick, tmp_path, left):
+    done = quick("undone.py", *ALL, f"leave={left}", "hydra.sweeper.n_trials=1", "hydra.launcher.timeout_min=0.5")
+    assert done.code == 0 and "trial 0000 has ended (COMPLETE), its process has not" in done.err, done
+    assert f"waits for the {left} endless" in (tmp_path / "s" / "0" / "output.0.log").read_text()
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_runs_left_open_in_mlflow_end_as_their_trial_did(quick, tmp_path, method):
     left = ["complete", "pruned", "failed"]
