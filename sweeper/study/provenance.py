@@ -72,16 +72,36 @@ def program() -> list[str]:
     return ["python", *(["-m", spec.name.removesuffix(".__main__")] if spec is not None else sys.argv[:1])]
 
 
+def _words() -> list[str]:
+    """The arguments as Hydra has read them; an order adds its own."""
+    return [word for word in sys.argv[1:] if order() is None or word in argv()]
+
+
+def _own_words() -> list[str]:
+    """What the app has taken off its arguments before Hydra read the rest, as one with argparse or click does."""
+    module = getattr(sys.modules.get("__main__"), "__spec__", None) is not None
+    given, start = argv(), program()[-1]
+    if start not in given or start == "-c" or (module and "-m" not in given):
+        return []
+    left, taken = _words(), []
+    for word in given[given.index("-m") + 2 if module else given.index(start) + 1 :]:
+        if left and word == left[0]:
+            left.pop(0)
+        else:
+            taken.append(word)
+    return [] if left else taken  # it has written words of its own there
+
+
 def command_line(**overrides: object) -> str:
     """The command that started this process, as one would type it, with some ``overrides`` replaced or added.
 
     Dots of a key are written as ``__``: ``command_line(hydra__sweeper__n_trials=100)``.
     """
     given = {key.replace("__", "."): value for key, value in overrides.items()}
-    words = [word for word in sys.argv[1:] if order() is None or word in argv()]  # an order adds its own
+    words = _words()
     last = {word.partition("=")[0]: i for i, word in enumerate(words)}
     kept = [w for i, w in enumerate(words) if (key := w.partition("=")[0]) not in given and last[key] == i]
-    return masked(shlex.join([*program(), *kept, *(f"{key}={value}" for key, value in given.items())]))
+    return masked(shlex.join([*program(), *_own_words(), *kept, *(f"{key}={value}" for key, value in given.items())]))
 
 
 def rerun_command(overrides: Sequence[str], *, mode_of_config: bool) -> str:
@@ -90,7 +110,7 @@ def rerun_command(overrides: Sequence[str], *, mode_of_config: bool) -> str:
     ``mode_of_config`` says that the config itself asks for a sweep (``hydra.mode: MULTIRUN``), with ``-m`` or without.
     """
     mode = ["hydra.mode=RUN"] if mode_of_config else []
-    return masked(shlex.join([*program(), *_kept(), *mode, *overrides]))
+    return masked(shlex.join([*program(), *_own_words(), *_kept(), *mode, *overrides]))
 
 
 def run_arguments(overrides: Sequence[str]) -> list[str]:

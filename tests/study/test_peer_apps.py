@@ -88,3 +88,41 @@ def test_flags_of_hydra_stay_in_the_command_that_reruns(run, tmp_path):
     assert done.code == 0, done
     rerun = next(line for line in done.out.splitlines() if line.startswith("rerun")).split(maxsplit=1)[1]
     assert shlex.split(rerun)[2:-1] == [*flags, "+tracking=null"]
+
+
+ARGPARSE = """
+import argparse, sys
+import hydra
+from hydra.core.config_store import ConfigStore
+
+ConfigStore.instance().store(name="config", node={"x": 1.0})
+parser = argparse.ArgumentParser()
+parser.add_argument("task")
+parser.add_argument("--seed", type=int, required=True)
+own, words = parser.parse_known_args()
+sys.argv = [sys.argv[0], *words]
+
+@hydra.main(version_base=None, config_path=None, config_name="config")
+def main(cfg):
+    assert (own.task, own.seed) == ("train", 3)
+    return float(cfg.x)
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+@pytest.mark.parametrize("program", [("app.py",), ("-m", "app")], ids=" ".join)
+def test_flags_of_the_apps_own_stay_in_its_commands(run, tmp_path, program):  # hydra#215, #1964
+    (tmp_path / "app.py").write_text(ARGPARSE)
+    start, *module = (tmp_path / "app.py",) if program == ("app.py",) else program
+    sweep = ("hydra/sweeper=optuna", "hydra.sweep.dir=s", "hydra.sweeper.tracking=null", "hydra.sweeper.n_trials=1")
+    done = run(start, *module, "train", "--seed", "3", "-m", "x=interval(0,1)", *sweep)
+    assert done.code == 0, done
+    said = dict(line.split(maxsplit=1) for line in done.out.splitlines() if line.startswith(("rerun", "extend")))
+    for command in said.values():
+        words = shlex.split(command.replace(f"{tmp_path}/", ""))
+        assert words[1 : len(program) + 4] == [*program, "train", "--seed", "3"], done
+        again = run(start, *words[2:])
+        assert again.code == 0, again
+    assert len(study(tmp_path / "s").trials) == 2
