@@ -58,6 +58,15 @@ class Mine(LocalQueueConf):
 ConfigStore.instance().store(name="structured", node=Search)
 ConfigStore.instance().store(group="hydra/launcher", name="mine", node=Mine)
 """
+STORED_OPTIONS = """
+from hydra.core.config_store import ConfigStore
+from hydra_plugins.hydra_optuna_sweeper.config import OptunaSweeperConf, TPESamplerConfig
+from hydra_plugins.hydra_submitit_launcher.config import LocalQueueConf
+
+store = ConfigStore.instance().store
+store(group="hydra/sweeper", name="optuna", node=OptunaSweeperConf(params={"x": "interval(1, 2)"}))
+store(group="hydra/launcher", name="submitit_local", node=LocalQueueConf(timeout_min=7))
+"""
 ENUM = """
 from dataclasses import dataclass, field
 from enum import Enum
@@ -416,6 +425,14 @@ REPORTS = {
             READ,
             "x=1,2 hydra/launcher=submitit_local",
         ),
+    ),
+    "hydra#2453, options that the app has stored under names of ours": Report(
+        *(
+            "assert 1 <= cfg.x <= 2 and HydraConfig.get().launcher.timeout_min == 7",
+            "",
+            "hydra/launcher=submitit_local",
+        ),
+        before=STORED_OPTIONS,
     ),
     "hydra#2381, an option that asks the launcher for more": Report(
         *("", "defaults: [{m: a}]", "m=a,b hydra/launcher=local"),
