@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import stat
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -200,7 +201,8 @@ class Sweep:
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
         """SIGTERM and a closed terminal stop the sweep as Ctrl-C does."""
-        if isinstance(self.slots, BatchSlots):  # its trials may fork pools here, which end workers by SIGTERM
+        # Hydra's launchers: their trials may fork pools here, which end workers by SIGTERM
+        if isinstance(self.slots, BatchSlots) or threading.current_thread() is not threading.main_thread():
             yield
             return
 

@@ -98,7 +98,7 @@ class JobRunner:
                 _leave(before)
                 return code
             _write_out(_open_files())
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # what stops trials is for those that run
+            _heed(signal.SIG_IGN)  # what stops trials is for those that run
             try:
                 pipe.send(None)
                 run = pipe.recv()
@@ -111,7 +111,7 @@ class JobRunner:
         job = run.job
         settled = False  # until then stderr is the sweep's
         try:
-            signal.signal(signal.SIGINT, on_interrupt)
+            _heed(on_interrupt)
             settle(run, first=not again)
             settled = True
             buffer_lines()
@@ -136,6 +136,12 @@ class JobRunner:
             with suppress(OSError):
                 put_on_record(job, error)
             return 1, False
+
+
+def _heed(handler: Any) -> None:
+    """Meet SIGINT so; in a thread that the app sweeps in, the main one has been told, and no other may be."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
 
 
 def put_on_record(job: Job, error: BaseException, reason: str | None = None) -> None:

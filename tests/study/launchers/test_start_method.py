@@ -106,3 +106,12 @@ def test_another_start_method_is_refused(run, tmp_path, method):
     done = run("toy.py", *SWEEP, f"hydra.launcher.start_method={method}", "x=uniform(0,1)")
     assert done.code == 1 and "hydra.launcher.start_method must be fork, spawn or null, got" in done.err
     assert not os.path.exists(tmp_path / "s")
+
+
+def test_an_app_may_sweep_in_a_thread(run, tmp_path):
+    app = (APPS / "toy.py").read_text().rpartition("    main()")[0]
+    app += "    import threading\n    thread = threading.Thread(target=main)\n    thread.start(), thread.join()\n"
+    (tmp_path / "app.py").write_text(app)
+    done = run(tmp_path / "app.py", *SWEEP, "hydra.sweep.dir=s", "x=1,2")
+    assert done.code == 0 and FRESH in done.err, done
+    assert [t.state.name for t in study(tmp_path / "s").trials] == ["COMPLETE"] * 2
