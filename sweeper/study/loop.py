@@ -112,8 +112,14 @@ class Loop:
                 self._fill()
             if not self._running:
                 return
-            for exit_ in self.slots.wait(0 if once else look_s):
-                self._conclude(exit_)
+            ended = self.slots.wait(0 if once else look_s)
+            for i, exit_ in enumerate(ended, start=1):
+                try:
+                    self._conclude(exit_)
+                except SweepStopped:
+                    for other in ended[i:]:  # of the same batch: what it found counts
+                        self._conclude(other, stopping=True)
+                    raise
                 self._fill()
             if self.settings.pruner is not None:
                 self._prune()

@@ -434,6 +434,14 @@ REPORTS = {
         ),
         before=STORED_OPTIONS,
     ),
+    "hydra#1513, a batch of which one fails": Report(
+        *(
+            "assert cfg.x != 1",
+            "hydra: {sweeper: {n_jobs: 2, max_failure_rate: 0}}",
+            "x=1,2 hydra/sweeper/sampler=grid",
+        ),
+        states=("FAIL", "COMPLETE"),
+    ),
     "hydra#2381, an option that asks the launcher for more": Report(
         *("", "defaults: [{m: a}]", "m=a,b hydra/launcher=local"),
         files={"m/a.yaml": "{}", "m/b.yaml": "# @package _global_\nhydra: {launcher: {timeout_min: 9, mem_gb: 9}}"},
