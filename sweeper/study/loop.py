@@ -20,7 +20,7 @@ from sweeper import folder as record
 from sweeper.errors import ConfigError
 from sweeper.folder import End, counted_end, words
 from sweeper.lines import Tail
-from sweeper.masked import masked_in
+from sweeper.masked import masked, masked_in
 from sweeper.study.again import RETRY, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Exit, Job, Slots
@@ -357,10 +357,13 @@ def _in_optuna(what: str) -> Iterator[None]:
             raise
         if os.environ.get("HYDRA_FULL_ERROR"):
             traceback.print_exc()
+        cause: BaseException = error
+        if isinstance(error, optuna.exceptions.StorageInternalError):
+            what, cause = "hydra.sweeper.storage", error.__cause__ or error
         place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name}"
         raise SweepStopped(
-            f"{what} raised {type(error).__name__}: {words(error)[:300]} ({place}); HYDRA_FULL_ERROR=1 shows more, the "
-            "same command goes on",
+            f"{what} raised {type(cause).__name__}: {masked(words(cause))[:300]} ({place}); HYDRA_FULL_ERROR=1 shows "
+            "more, the same command goes on",
             state="FAIL",
         ) from error
 

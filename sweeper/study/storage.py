@@ -19,6 +19,8 @@ from sweeper.study.settings import Settings
 from sweeper.study.study_folder import JOURNAL, StudyFolder
 from sweeper.study.view.terminal import say
 
+SQLITE_BUSY_S = 60.0  # another's backup or dashboard may hold the file for longer than SQLite's 5 s
+
 
 class _LockedByFolder(BaseJournalFileLock):
     """The folder's lock already keeps other writers out; one that outlives a kill would stall the next start."""
@@ -105,4 +107,7 @@ def _given(storage: Any) -> Any:
         from hydra.utils import instantiate
 
         return instantiate(dict(storage))
+    if str(storage).startswith("sqlite") and "timeout=" not in storage:
+        patience = {"connect_args": {"timeout": SQLITE_BUSY_S}}
+        return optuna.storages.RDBStorage(storage, engine_kwargs=patience)
     return storage

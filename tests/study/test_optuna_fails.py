@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import start
 from tests.study.test_failures import SWEEP, results, study
 from tests.study.test_reports import APP
 
@@ -45,7 +49,12 @@ FAILS = {
         *("{pruner: median}", TWO, ["hydra.sweeper.monitor must name the metric", "got null while trials report a, b"]),
         None,
     ),
-    "a storage that is lost": (STORED, LOSE, ["hydra.sweeper.storage must stay", "file is not a database"], None),
+    "a storage that is lost": (
+        STORED,
+        LOSE,
+        ["hydra.sweeper.storage", "file is not a database", "the same command goes on"],
+        None,
+    ),
 }
 
 
@@ -80,3 +89,18 @@ def test_steps_before_the_first_and_steps_again_are_no_pruners_business(quick, t
     assert done.code == 0 and "Warning" not in done.err, done
     assert done.err.count("has reported step 0 again") == 1
     assert [t.intermediate_values for t in study(tmp_path / "s").trials] == [{0: 0.0, 1: 0.0, 2: 0.0, 3: 0.0}] * 2
+
+
+@pytest.mark.long
+def test_a_database_that_another_holds_for_a_while_is_waited_for(tmp_path: Path) -> None:
+    stored = ("hydra.sweeper.storage=sqlite:///s.db", "hydra.sweeper.study_name=mine", "hydra.sweeper.n_trials=6")
+    process = start("toy.py", *SWEEP, *stored, "x=uniform(0,1)", "sleep=0.3", cwd=tmp_path)
+    while not list(tmp_path.glob("s/*/events.0.jsonl")):
+        time.sleep(0.05)
+    with closing(sqlite3.connect(tmp_path / "s.db", timeout=30, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        time.sleep(7)  # SQLite's own patience is 5 s
+        other.execute("ROLLBACK")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert results(tmp_path / "s")["counts"]["COMPLETE"] == 6
