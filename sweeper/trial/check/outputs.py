@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CLASSES, BINARY, VALUES = "classes", "binary", "values"
+CLASSES, BINARY, VALUES, EMBEDDING = "classes", "binary", "values", "embedding"
 
 
 @dataclass(frozen=True)
 class Kind:
     """``classes``: one class number a prediction, outputs have ``count`` numbers for it along ``axis``.
 
-    ``binary``: a 0 or 1 for each output. ``values``: real numbers, one for each output.
+    ``binary``: a 0 or 1 for each output. ``values``: real numbers, one for each output. ``embedding``: targets are
+    class numbers, but the outputs are no scores of them: the loss compares examples, or has the last layer.
     """
 
     name: str

@@ -15,9 +15,13 @@ from torch.optim import Optimizer
 
 from sweeper.trial.check.batches import Batch, Inputs
 from sweeper.trial.check.check import NotApplicable
-from sweeper.trial.check.outputs import CLASSES, VALUES, Family, Kind, family_of, kind_of, tensor_of
+from sweeper.trial.check.outputs import CLASSES, EMBEDDING, VALUES, Family, Kind, family_of, kind_of, tensor_of
 from sweeper.trial.check.restore import untouched
 
+MOST_PARTS = 16  # calls of a step for one update
+PROBED = 64  # examples
+NARROW = 8  # outputs: below it two of them are too many of all to say
+OWN, SPREAD = 0.2, 0.25  # share of a gradient's change in the two classes; outputs that it is spread over
 DROPOUT = nn.modules.dropout._DropoutNd  # what torch's dropout modules have in common
 
 
@@ -81,6 +85,8 @@ class Subject:
     def forward(self, inputs: Inputs, *, training: bool = False) -> Any:
         """What the model returns, in evaluation or training mode."""
         self.model.train(training)
+        if not training and self.facts.get("draws"):
+            torch.manual_seed(self.seed)
         return _call(self.model, inputs)
 
     def outputs(self, inputs: Inputs, *, training: bool = False) -> Tensor:
@@ -122,7 +128,8 @@ class Subject:
         """Classes, binary or values, by the shapes and values of outputs and targets."""
         if len(self.first_outputs) != len(self.batch):  # time first
             return Kind(VALUES)
-        return kind_of(self.first_outputs.detach(), self.batch.targets)
+        found = kind_of(self.first_outputs.detach(), self.batch.targets)
+        return Kind(EMBEDDING) if found.name == CLASSES and is_embedding(self, found.count) else found
 
     @cached_property
     def family(self) -> Family:
@@ -159,16 +166,45 @@ class Subject:
         return [(name, p) for name, p in self.model.named_parameters() if p.requires_grad]
 
     def run_step(self, batch: Batch) -> Any:
-        """One training step: the person's own, else the usual one with their optimizer."""
+        """One training step: the person's own, else the usual one with their optimizer.
+
+        Their own may update once in some calls, for parts that add up: it is then called for each part of the batch.
+        """
         if self.step is not None:
-            with own_code():
-                return call_by_name(self.step, self._known(batch), (batch.inputs, batch.targets))
+            parts = [batch]
+            if (calls := self.calls_for_update) > 1 and len(batch) >= calls:
+                parts = [batch.take(rows) for rows in torch.arange(len(batch)).tensor_split(calls)]
+            return [self._call_step(part) for part in parts][-1]
         assert self.optimizer is not None
         self.optimizer.zero_grad()
         loss = self.batch_loss(batch, training=True)
         torch.autograd.backward(loss)
         self.optimizer.step()
         return loss.detach()
+
+    @cached_property
+    def calls_for_update(self) -> int:
+        """How often the person's own step is called until the optimizer steps; 1 where that is not seen."""
+        if self.optimizer is None:
+            return 1
+        seen: list[bool] = []
+        handle = self.optimizer.register_step_post_hook(lambda *_: seen.append(True))
+        try:
+            with self.untouched():
+                for calls in range(1, MOST_PARTS + 1):
+                    self._call_step(self.batch)
+                    if seen:
+                        return calls
+        except OwnCodeFailed:  # step_order says so
+            pass
+        finally:
+            handle.remove()
+        return 1
+
+    def _call_step(self, batch: Batch) -> Any:
+        assert self.step is not None
+        with own_code():
+            return call_by_name(self.step, self._known(batch), (batch.inputs, batch.targets))
 
     def _known(self, batch: Batch) -> dict[str, Any]:
         pair = (batch.inputs, batch.targets)
@@ -203,6 +239,39 @@ def call_by_name(function: Callable[..., Any], known: Mapping[str, Any], positio
     if len(parameters) == 1:
         return function(positional)
     return function(*positional[: len(parameters)] if parameters else ())
+
+
+def is_embedding(subject: Subject, count: int) -> bool:
+    """The outputs are no scores of classes: another class as the target moves the gradient of all outputs alike.
+
+    A loss of scores moves that of two, the one class and the other; a loss that compares examples, or that has a last
+    layer of its own, knows no output as a class's.
+    """
+    batch = subject.batch.first(PROBED)
+    targets = batch.targets
+    if targets.ndim != 1 or subject.first_outputs.ndim != 2 or len(batch) < 4 or not subject.plain_loss:
+        return False
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(len(batch), count, generator=generator).to(subject.first_outputs)
+    other = targets.roll(1)
+    try:
+        if int(targets.max()) > count:  # a loss of scores raises
+            return bool(subject.loss(outputs, targets).isfinite())
+        if count < NARROW or int(targets.min()) < 0 or int(targets.max()) >= count:
+            return False
+        before, after = (subject.loss_gradient(outputs, given).double() for given in (targets, other))
+    except Exception:  # loss_runs says so
+        return False
+    change = (after - before)[targets != other].square()
+    hot = torch.zeros(len(batch), count, dtype=torch.bool, device=change.device)
+    hot.scatter_(1, targets[:, None], True).scatter_(1, other[:, None], True)
+    whole = float(change.sum())
+    if not 0 < whole < float("inf"):
+        return False
+    shares = change.sum(1).clamp(min=1e-30)[:, None]
+    spread = 1 / (change / shares).square().sum(1)  # outputs that it would be if it were even
+    own = float((change * hot[targets != other]).sum()) / whole
+    return own < max(OWN, 3 / count) and float(spread.mean()) > SPREAD * count
 
 
 def no_dropout(model: nn.Module) -> None:

@@ -32,6 +32,7 @@ class Observed:
     losses: tuple[float, ...]
     sizes: tuple[int, ...]
     accuracy: float | None
+    calls_model: bool = True
 
     @property
     def right_loss(self) -> float:
@@ -41,6 +42,8 @@ class Observed:
     @property
     def loss(self) -> float:
         """The loss that the evaluation gave; NotApplicable if none."""
+        if not self.calls_model:
+            raise NotApplicable("the evaluation does not call this model (an average of its weights?)")
         for name, value in self.numbers.items():
             if "loss" in name.lower() or name == "":
                 return value
@@ -67,27 +70,42 @@ def _observe(subject: Subject) -> Observed:
         losses = tuple(float(subject.loss(raw, b.targets)) for raw, b in zip(raws, batches, strict=True))
     outputs = [tensor_of(raw) for raw in raws]
     modes: list[bool] = []
-    handle = subject.model.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    called: list[bool] = []
+    handles = [m.register_forward_pre_hook(lambda *_: called.append(True)) for m in subject.model.modules()]
+    handles.append(subject.model.register_forward_pre_hook(lambda module, _: modes.append(module.training)))
     before = {name: t.clone() for name, t in subject.model.state_dict().items()}
     subject.model.train()
     training = [m.training for m in subject.model.modules()]  # a frozen part may keep itself in evaluation mode
-    pairs = [(b.inputs, b.targets) for b in batches]
-    known: dict[str, Any] = {"model": subject.model, "optimizer": subject.optimizer}
-    known |= dict.fromkeys(("loss", "loss_fn", "criterion"), subject.loss_function)
-    known |= dict.fromkeys(("loader", "batches", "data", "val", "val_loader", "dataloader", "data_loader"), pairs)
     try:
-        with own_code():
-            given = call_by_name(subject.evaluate, known, (subject.model, pairs))
+        given = _evaluate(subject, batches)
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     changed = any(not torch.equal(before[name], t) for name, t in subject.model.state_dict().items())
     restored = [m.training for m in subject.model.modules()] == training
     if not restored and subject.step is not None:  # a step that sets the mode itself is as good
         restored = _mode_in_step(subject)
     return Observed(
         tuple(modes), restored, changed, _numbers(given), losses, tuple(map(len, batches)),
-        _accuracy(subject, outputs, batches),
+        _accuracy(subject, outputs, batches) if called else None, bool(called),
     )  # fmt: skip
+
+
+def evaluated(subject: Subject, examples: int = 32) -> dict[str, float]:
+    """The numbers that the evaluation gives on a few examples, with the weights as they are."""
+    pool = subject.val if subject.val is not None and len(subject.val) >= 8 else subject.pool
+    subject.model.train()
+    return _numbers(_evaluate(subject, [pool.first(examples)]))
+
+
+def _evaluate(subject: Subject, batches: list[Batch]) -> Any:
+    assert subject.evaluate is not None
+    pairs = [(b.inputs, b.targets) for b in batches]
+    known: dict[str, Any] = {"model": subject.model, "optimizer": subject.optimizer}
+    known |= dict.fromkeys(("loss", "loss_fn", "criterion"), subject.loss_function)
+    known |= dict.fromkeys(("loader", "batches", "data", "val", "val_loader", "dataloader", "data_loader"), pairs)
+    with own_code():
+        return call_by_name(subject.evaluate, known, (subject.model, pairs))
 
 
 def _mode_in_step(subject: Subject) -> bool:

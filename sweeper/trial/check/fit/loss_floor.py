@@ -31,6 +31,8 @@ class LossFloor(Check):
         losses = train(subject, lambda _: batch, steps=third, lr=RATE)
         if losses[-1] > 0:
             return self.passed(f"the loss of one batch is {losses[-1]:.4g} after {third} steps", expected="a floor")
+        if not math.isfinite(losses[-1]):
+            raise NotApplicable("the loss becomes no number")
         losses += train(subject, lambda _: batch, steps=2 * third, lr=RATE)
         ends = [losses[i] for i in (third // 2, third, 2 * third, -1)]
         if not all(map(math.isfinite, ends)):

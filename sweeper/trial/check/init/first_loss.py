@@ -9,9 +9,11 @@ from torch import Tensor, nn
 
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
+from sweeper.trial.check.loss.probe import known
 from sweeper.trial.check.outputs import (
     BINARY,
     CLASSES,
+    EMBEDDING,
     LOG_PROBABILITIES,
     PROBABILITIES,
     RAW,
@@ -42,6 +44,8 @@ def first_loss(subject: Subject) -> FirstLoss:
     """Measured once, in training mode with dropout off, as a person sees it first."""
     if not subject.plain_loss:
         raise NotApplicable("the loss takes more than one tensor of predictions, so it can't be probed")
+    if subject.kind.name == EMBEDDING:
+        raise NotApplicable("the outputs are embeddings, no scores of the classes")
     if "first_loss" not in subject.facts:
         with subject.untouched(), torch.no_grad():
             subject.facts["first_loss"] = _first_loss(subject)
@@ -123,7 +127,7 @@ def _axes(subject: Subject, outputs: Tensor, bias: Tensor | None) -> list[int]:
 
 
 def _best(subject: Subject, targets: Tensor, outputs: Tensor, like: Tensor, axes: list[int]) -> list[Tensor]:
-    kind = subject.kind
+    kind, targets = subject.kind, known(targets)
     if kind.name == CLASSES:
         if targets.is_floating_point():
             prior = targets.double().mean(0)

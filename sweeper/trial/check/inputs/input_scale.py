@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from sweeper.trial.check.batches import main
+from sweeper.trial.check.batches import main, tensors
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import histogram
@@ -14,6 +14,8 @@ from sweeper.trial.verdict import Verdict
 LARGE = 3.0  # root mean square: standardised data have 1, images in [-1, 1] or [0, 1] less
 COLUMN = 10.0  # the same for one column of a table: a standardised column has 1 over the whole set
 SMALL = 0.1  # largest absolute value: nothing scaled on purpose stays below
+LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase, nn.MultiheadAttention)
+EXAMPLES = 256
 OFF_CENTRE = 3.0  # mean in standard deviations: then the shift, not the content, drives the first layer
 
 
@@ -34,12 +36,15 @@ class InputScale(Check):
         values = raw.detach().double().cpu()
         if not bool(values.isfinite().all()):
             raise NotApplicable("finite_inputs failed")
-        mean, std = float(values.mean()), float(values.std())
-        rms, largest = float(values.square().mean().sqrt()), float(values.abs().max())
+        mean, std, rms, largest = _numbers(values)
         words = f"mean {mean:.3g}, deviation {std:.3g}, range {float(values.min()):.3g} to {float(values.max()):.3g}"
         problem = (
             _declared(values, subject.normalised) if subject.normalised else _scale(values, mean, std, rms, largest)
         )
+        if problem is not None and not subject.normalised and (seen := _at_first_layer(subject)) is not None:
+            numbers = _numbers(seen)
+            problem = _scale(seen, *numbers)
+            words += f"; the first layer sees mean {numbers[0]:.3g}, deviation {numbers[1]:.3g}"
         return self.judged(
             problem is None,
             words + (f": {problem}" if problem else ""),
@@ -47,6 +52,39 @@ class InputScale(Check):
             measured={"mean": mean, "std": std, "largest": largest},
             pictures=(histogram(values[:256].numpy(), "What enters the network", x="value"),),
         )
+
+
+def _numbers(values: Tensor) -> tuple[float, float, float, float]:
+    """Mean, deviation, root mean square and largest absolute value."""
+    rms, largest = float(values.square().mean().sqrt()), float(values.abs().max())
+    return float(values.mean()), float(values.std()), rms, largest
+
+
+def _at_first_layer(subject: Subject) -> Tensor | None:
+    """What the first layer with weights takes in training, where the model changes the one thing that enters first."""
+    raw = main(subject.pool.inputs)
+    if len(tensors(subject.pool.inputs)) != 1:
+        return None
+    seen: list[Tensor] = []
+
+    def saw(_: nn.Module, args: tuple[object, ...]) -> None:
+        if args and isinstance(args[0], Tensor):
+            seen.append(args[0].detach().double().cpu())
+
+    handles = [m.register_forward_pre_hook(saw) for m in subject.model.modules() if isinstance(m, LAYERS)]
+    try:
+        with torch.no_grad():
+            subject.forward(subject.pool.first(EXAMPLES).inputs, training=True)
+    except Exception:  # model_runs says so
+        return None
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not seen or not bool(seen[0].isfinite().all()):
+        return None
+    before = raw[:EXAMPLES].detach().double().cpu()
+    same = seen[0].numel() == before.numel() and torch.equal(seen[0].flatten().sort()[0], before.flatten().sort()[0])
+    return None if same else seen[0]
 
 
 def _scale(values: Tensor, mean: float, std: float, rms: float, largest: float) -> str | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import torch
 
+from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.labels.simple import (
     SIGMAS,
@@ -18,7 +21,8 @@ from sweeper.trial.check.subject import Subject, train
 from sweeper.trial.verdict import Verdict
 
 SHIFTS = (1, -1, 2, -2, 3, -3)
-STEPS = 150
+SECONDS = 20.0  # after which the model is not trained on
+STEPS = ((150, 1e-3), (450, 3e-3))  # and rates, of the model itself
 
 
 class LabelsAligned(Check):
@@ -46,8 +50,8 @@ class LabelsAligned(Check):
                 f"{words}; with labels moved by {shift} it predicts them", expected=expected, measured=measured,
                 advice=f"inputs and labels are {abs(shift)} example(s) apart: build them from one index",
             )  # fmt: skip
-        own = self._own_model(subject)
-        if own is not None and own > SIGMAS:
+        own = own_model(subject)
+        if own > SIGMAS:
             return self.passed(f"{words}; the model itself predicts new ones {own:.1f} deviations above chance",
                                expected=expected, measured=measured)  # fmt: skip
         return self.failed(words, expected=expected, measured=measured)
@@ -61,19 +65,30 @@ class LabelsAligned(Check):
         best = max(scores, key=lambda shift: scores[shift])
         return best if scores[best] > SIGMAS + 2 else None
 
-    def _own_model(self, subject: Subject) -> float | None:
-        """Deviations above chance of the model's loss on a half that it has not seen: for what simple models miss."""
-        half = len(subject.pool) // 2
-        rows = torch.arange(len(subject.pool))
-        seen, unseen = subject.pool.take(rows[:half]), subject.pool.take(rows[half:])
-        size = min(64, half)
-        generator = torch.Generator().manual_seed(0)
-        train(subject, lambda _: seen.take(torch.randperm(half, generator=generator)[:size]), steps=STEPS, lr=1e-3)
-        with torch.no_grad():
-            raw = subject.forward(unseen.inputs)
-            right = float(subject.loss(raw, unseen.targets))
-            shuffled = torch.tensor([
-                float(subject.loss(raw, unseen.targets[torch.randperm(len(unseen), generator=generator)]))
-                for _ in range(20)
-            ])  # fmt: skip
-        return float((shuffled.mean() - right) / shuffled.std().clamp(min=1e-9))
+
+def own_model(subject: Subject) -> float:
+    """Deviations above chance of the model's loss on a half that it has not seen: for what simple models miss."""
+    half = len(subject.pool) // 2
+    rows = torch.arange(len(subject.pool))
+    seen, unseen = subject.pool.take(rows[:half]), subject.pool.take(rows[half:])
+    size = min(64, half)
+    generator = torch.Generator().manual_seed(0)
+    found, began = 0.0, time.perf_counter()
+    for steps, rate in STEPS:
+        if time.perf_counter() - began > SECONDS:
+            break
+        train(subject, lambda _: seen.take(torch.randperm(half, generator=generator)[:size]), steps=steps, lr=rate)
+        if (found := _above(subject, unseen, generator)) > SIGMAS:
+            break
+    return found
+
+
+def _above(subject: Subject, unseen: Batch, generator: torch.Generator) -> float:
+    with torch.no_grad():
+        raw = subject.forward(unseen.inputs)
+        right = float(subject.loss(raw, unseen.targets))
+        shuffled = torch.tensor([
+            float(subject.loss(raw, unseen.targets[torch.randperm(len(unseen), generator=generator)]))
+            for _ in range(20)
+        ])  # fmt: skip
+    return float((shuffled.mean() - right) / shuffled.std().clamp(min=1e-9))

@@ -47,7 +47,7 @@ def features(batch: Batch) -> Tensor:
                 hot = torch.zeros(len(tensor), tokens, dtype=torch.float64)
                 parts.append(hot.scatter_add_(1, tensor.long().cpu(), torch.ones(tensor.shape, dtype=torch.float64)))
             parts.append(flat(tensor))
-    joined = torch.cat(parts, 1)
+    joined = torch.cat(parts, 1).nan_to_num()  # a missing value that the model takes care of
     if joined.shape[1] > WIDEST:
         generator = torch.Generator().manual_seed(0)
         joined = joined @ torch.randn(joined.shape[1], WIDEST, generator=generator, dtype=torch.float64) / 32.0
@@ -134,8 +134,9 @@ def _score(predicted: Tensor, y: Tensor, is_labels: bool) -> float:
 
 
 def sample(batch: Batch) -> Batch:
-    """At most ``MOST`` examples."""
-    return batch.first(MOST)
+    """At most ``MOST`` examples, none without its target."""
+    there = batch.targets.reshape(len(batch), -1).isfinite().all(1)
+    return batch.take(there.nonzero()[:MOST, 0])
 
 
 def has_features(batch: Batch) -> bool:

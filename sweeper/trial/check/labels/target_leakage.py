@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sweeper.trial.check.batches import flat
+from sweeper.trial.check.batches import flat, replace, tensors
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST
 from sweeper.trial.check.subject import Subject
@@ -15,6 +15,7 @@ from sweeper.trial.verdict import Verdict
 SURE = 0.999  # of the target's variance: classes would lie 60 deviations apart
 GRID, IN_ORDER = 0.1, 0.95  # of a step off whole steps, by rounding; of neighbours that share the class
 FARTHEST = 20  # steps from one row to the next: the rows between are in other splits
+EXAMPLES = 128
 OTHERS = 0.2  # share of the features that may be so before the task is simply easy
 
 
@@ -39,6 +40,7 @@ class TargetLeakage(Check):
                 "the features", advice="remove the row number (the table's index), or what was made from it",
             )  # fmt: skip
         sure = (shares >= SURE).nonzero()[:, 0]
+        sure = sure[[_used(subject, int(number)) for number in sure[:8]]] if 0 < len(sure) <= 8 else sure
         best = int(shares.argmax())
         top = {f"feature {int(i)}": float(shares[i]) for i in shares.argsort(descending=True)[:10]}
         return self.judged(
@@ -82,3 +84,20 @@ def _running_number(x: Tensor, labels: Tensor) -> int | None:
     neighbours = (labels[order[1:]] == labels[order[:-1]]).double().mean(0)
     found = ((on_grid < GRID) & (neighbours > IN_ORDER) & (steps.max(0).values < FARTHEST)).nonzero()[:, 0]
     return int(found[0]) if len(found) else None
+
+
+@torch.no_grad()
+def _used(subject: Subject, number: int) -> bool:
+    """The outputs depend on a feature in evaluation: a label that only training needs, for a margin, will not lack."""
+    batch = subject.pool.first(EXAMPLES)
+    for index, tensor in enumerate(t for t in tensors(batch.inputs) if t.ndim and not t.is_complex()):
+        width = tensor[0].numel()
+        if number >= width:
+            number -= width
+            continue
+        changed = tensor.clone().reshape(len(tensor), -1)
+        changed[:, number] = changed[:, number].flip(0)
+        inputs = replace(batch.inputs, index, changed.reshape(tensor.shape))
+        before, after = (subject.outputs(given) for given in (batch.inputs, inputs))
+        return not torch.equal(before, after)
+    return True

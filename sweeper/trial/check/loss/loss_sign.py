@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.loss.probe import small, towards, value
+from sweeper.trial.check.loss.probe import known, small, towards, value
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
@@ -25,9 +25,9 @@ class LossSign(Check):
         if subject.kind.name == VALUES:
             if batch.targets.numel() != outputs.numel():
                 raise NotApplicable("outputs and targets differ in number")
-            if len(torch.unique(batch.targets)) == 2:
+            if len(torch.unique(known(batch.targets))) == 2:
                 raise NotApplicable("targets are two numbers, as labels are; see right_loss")
-            right = batch.targets.reshape(outputs.shape).to(outputs)
+            right = known(batch.targets).reshape(outputs.shape).to(outputs)
             far = right + 2 * (float(right.std()) or 1.0)
             near_loss, far_loss = value(subject, right, batch), value(subject, far, batch)
         else:

@@ -11,6 +11,7 @@ from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 PADDED = 0.3  # of the rows end in a run of one and the same token: in language hardly any do
+ENDS = 0.8  # of where padding stands
 LENGTHS = 3  # different ones: a run of one length in each row may be a format
 
 
@@ -49,5 +50,7 @@ def _padding(tokens: Tensor) -> Tensor:
     run = (tokens == last).flip(1).long().cumprod(1).sum(1)
     if float((run >= 2).double().mean()) < PADDED or len(torch.unique(run[run >= 2])) < LENGTHS:
         return torch.zeros_like(tokens, dtype=torch.bool)
+    if float(run[run >= 2].sum()) < ENDS * float((tokens == last).sum()):
+        return torch.zeros_like(tokens, dtype=torch.bool)  # a token like others: the background of a picture
     place = torch.arange(tokens.shape[1], device=tokens.device)
     return place >= tokens.shape[1] - run[:, None] + 1

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
-from sweeper.trial.check.loss.probe import small
+from sweeper.trial.check.loss.probe import known, small
 from sweeper.trial.check.outputs import RAW, VALUES
 from sweeper.trial.check.subject import Subject
 
@@ -77,7 +77,8 @@ def _spread(subject: Subject, batch: Batch, outputs: Tensor) -> Tensor:
     if subject.kind.name != VALUES or subject.family.name != RAW:
         return outputs
     noise = torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
-    centre, scale = float(batch.targets.double().mean()), float(batch.targets.double().std()) or 1.0
+    targets = known(batch.targets).double()
+    centre, scale = float(targets.mean()), float(targets.std()) or 1.0
     return centre + scale * noise
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.loss.shift import shift_in_loss
-from sweeper.trial.check.outputs import BINARY, CLASSES, DISTANCE, RAW, Family, as_family
+from sweeper.trial.check.outputs import BINARY, CLASSES, DISTANCE, EMBEDDING, RAW, Family, as_family
 from sweeper.trial.check.subject import Subject
 
 EXAMPLES = 16
@@ -24,6 +24,8 @@ def small(subject: Subject) -> tuple[Batch, Tensor]:
     outputs = subject.first_outputs.detach()[: len(batch)].clone()
     if not _uses_targets(subject, outputs, batch):
         raise NotApplicable("the loss does not look at the targets")
+    if subject.kind.name == EMBEDDING:
+        raise NotApplicable("the outputs are embeddings, no scores of the classes")
     if subject.kind.name == BINARY and subject.family.name == DISTANCE:
         raise NotApplicable("the outputs are distances, none below 0")
     if subject.kind.name == BINARY and subject.family.name == RAW and bool((outputs >= 0).all()):
@@ -65,6 +67,11 @@ def _seen_by_loss(subject: Subject, targets: Tensor) -> Tensor:
     """Targets at the positions of the outputs that the loss compares them with; what rolls over is left out there."""
     shift = shift_in_loss(subject)
     return targets.roll(-shift, 1) if shift else targets
+
+
+def known(targets: Tensor) -> Tensor:
+    """Targets with the mean of the others in place of missing ones (NaN), which the loss leaves out."""
+    return torch.where(targets.isnan(), targets.nanmean(), targets) if targets.is_floating_point() else targets
 
 
 def value(subject: Subject, outputs: Tensor, batch: Batch) -> float:

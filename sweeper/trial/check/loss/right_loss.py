@@ -7,12 +7,14 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.loss.probe import small, towards, value
-from sweeper.trial.check.outputs import BINARY, RAW, VALUES
+from sweeper.trial.check.loss.probe import known, small, towards, value
+from sweeper.trial.check.outputs import BINARY, CLASSES, RAW, VALUES
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 5.0)  # logits of the right class above the others; label smoothing turns near 4.5
+ALIKE = 1e-4  # of the loss
+SPREADS = (0.5, 2.0)  # times the targets' deviation
 FEW = 20  # different whole numbers that still look like class numbers
 
 
@@ -48,6 +50,11 @@ class RightLoss(Check):
                 "the loss has a softmax over the outputs, but examples have several labels at once, or none",
                 expected="a loss of each label alone", advice="use binary_cross_entropy_with_logits",
             )  # fmt: skip
+        if subject.kind.name == CLASSES and abs(_another(subject, batch, outputs) - path[-2]) <= ALIKE * abs(path[-2]):
+            return self.failed(
+                f"{words}, and is as much whichever class gains", expected="less for the right class",
+                advice="compare the outputs of all classes with the label (cross_entropy), not the largest one's value",
+            )  # fmt: skip
         return self.judged(
             max(path) <= path[0] + 1e-6 and path[-1] < path[0], words, expected="falling", measured={"end": path[-1]}
         )
@@ -65,13 +72,28 @@ class RightLoss(Check):
             )
         if not alone:
             raise NotApplicable("outputs and targets differ in number")
-        right = batch.targets.reshape(outputs.shape).to(outputs)
+        right = known(batch.targets).reshape(outputs.shape).to(outputs)
         step = float(right.std()) or 1.0
         at, low, high = (value(subject, right + by * step, batch) for by in (0.0, -1.0, 1.0))
         words = f"the loss is {at:.3g} at the target, {low:.3g} and {high:.3g} one deviation below and above"
         if bool((right >= 0).all()) and value(subject, (right + 0.5).log(), batch) < at:
             return self.passed(words + "; it takes logarithms (counts)", expected="least at the target")
+        centre, near = right.mean(0, keepdim=True), 1e-3 * max(abs(at), step**2)
+        other = {s: value(subject, centre + s * (right - centre), batch) for s in SPREADS}
+        best = min(other, key=lambda s: other[s])
+        if at + near < min(low, high) and other[best] + near < at:
+            return self.failed(
+                f"{words}; with {best:g} times the targets' spread it is {other[best]:.3g}, less than at the target",
+                expected="least at the target", measured={"at_target": at},
+                advice="look for a term that rewards or punishes how far predictions are apart",
+            )  # fmt: skip
         return self.judged(at <= min(low, high), words, expected="least at the target", measured={"at_target": at})
+
+
+def _another(subject: Subject, batch: Batch, outputs: Tensor) -> float:
+    """The loss where another class gains as much as the right one does one step before the last of the way."""
+    right = towards(subject, batch, outputs, STRENGTHS[-2])
+    return value(subject, right.roll(1, subject.kind.axis), batch)
 
 
 def _exclusive(subject: Subject, batch: Batch, outputs: Tensor) -> bool:

@@ -26,6 +26,7 @@ class MixedBatches(Check):
             raise NotApplicable("data did not come in batches")
         batches, _ = gather(subject.loader)
         parts = [subject.labels(b.targets).double().cpu() for b in batches if len(b) > 1]
+        parts = [part[part.isfinite()] for part in parts]
         if len(parts) < 3 or sum(len(p) for p in parts) < 32:
             raise NotApplicable("there are fewer than three batches")
         whole = torch.cat(parts)

@@ -33,11 +33,11 @@ class Seen:
     moved: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
-def two_steps(subject: Subject) -> tuple[Seen, Seen]:
-    """Two steps in a row on the halves of the batch, dropout modules off; measured once."""
+def two_steps(subject: Subject, *, again: bool = False) -> tuple[Seen, Seen]:
+    """Two steps in a row on the halves of the batch, dropout modules off; measured once, or ``again``."""
     if subject.optimizer is None:
         raise NotApplicable("no optimizer was given")
-    if "two_steps" not in subject.facts:
+    if again or "two_steps" not in subject.facts:
         with subject.untouched():
             subject.facts["two_steps"] = _two_steps(subject)
     first, second = subject.facts["two_steps"]
@@ -61,6 +61,8 @@ def _two_steps(subject: Subject) -> tuple[Seen, Seen]:
 
 def one_step(subject: Subject, batch: Batch) -> Seen:
     """One step on ``batch``, from the gradients, weights and mode that the model has; not undone."""
+    if subject.step is not None:
+        _ = subject.calls_for_update  # tried out before anything is counted
     parameters = [p for _, p in subject.trainable()]
     kept = [p.grad for p in parameters]  # the reference must not take the place of what the last step left
     buffers = [(b, b.clone()) for b in subject.model.buffers()]
