@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.loss.per_example import loop
-from sweeper.trial.check.loss.shift import positions_mixed
+from sweeper.trial.check.loss.shift import examples_mixed, positions_mixed
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -19,6 +19,14 @@ class LossBroadcast(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """The loss of a batch against a loop over its examples; and whose targets an example's gradient depends on."""
+        if (mixed := examples_mixed(subject)) > 1:
+            return self.failed(
+                f"other targets of one example move the gradients of {mixed} examples",
+                expected="of that example alone",
+                measured={"examples": mixed},
+                advice="outputs are (time, batch, classes) and targets (batch, time): flatten outputs with "
+                "targets.T.reshape(-1), or turn the outputs first",
+            )  # fmt: skip
         found = loop(subject)
         if (mixed := positions_mixed(subject)) > 1:
             return self.failed(

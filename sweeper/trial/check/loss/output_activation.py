@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import torch
+
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import shifted
-from sweeper.trial.check.outputs import BINARY, CLASSES, PROBABILITIES, RELU, SIGMOID, TANH
+from sweeper.trial.check.outputs import BINARY, CLASSES, DISTANCE, PROBABILITIES, RELU, SIGMOID, TANH
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 RANGES = {RELU: (0.0, float("inf")), SIGMOID: (0.0, 1.0), TANH: (-1.0, 1.0)}
 SIGMOID_INSTEAD = "end in a sigmoid (binary_cross_entropy_with_logits on raw outputs): each label is a yes or no"
+DISTANCES = (0.0, 0.1, 0.3, 1.0, 3.0, 10.0, 100.0)  # to try a loss with
+REACHED, AWAY = 0.05, 0.3  # a best loss of one label, and of the other
 OUT = 0.01  # share of targets out of reach that rounding and outliers don't explain
 
 
@@ -30,6 +34,12 @@ class OutputActivation(Check):
                                advice=SIGMOID_INSTEAD)  # fmt: skip
         if family == PROBABILITIES and subject.kind.name == BINARY:
             return self._softmax(subject, words)
+        if family == DISTANCE and subject.kind.name == BINARY and (never := _unreachable(subject)) is not None:
+            return self.failed(
+                f"the outputs are distances, never below 0; at best the loss of label {never[0]:g} is {never[1]:.3g}",
+                expected="near 0 for either label", measured={"best_loss": never[1]},
+                advice="give the loss a logit of either sign, as threshold - distance, or use a contrastive loss",
+            )  # fmt: skip
         if family not in RANGES and subject.family.bounds is None:
             return self.passed(words, expected="no bounded activation on logits or values")
         if subject.kind.name == CLASSES:
@@ -62,3 +72,19 @@ class OutputActivation(Check):
             other <= OUT, f"{words}, and {other:.0%} of the examples have no label or several",
             expected="one label each, or a sigmoid", advice=SIGMOID_INSTEAD, measured={"others": other},
         )  # fmt: skip
+
+
+@torch.no_grad()
+def _unreachable(subject: Subject) -> tuple[float, float] | None:
+    """(label, its loss at the best of all distances) where that is far from 0, and near 0 for the other label."""
+    targets = subject.batch.targets
+    best = {}
+    for label in torch.unique(targets):
+        rows = (targets == label).reshape(len(targets), -1).all(1)
+        outputs = subject.first_outputs.detach()[rows]
+        losses = [float(subject.loss(torch.full_like(outputs, d), targets[rows])) for d in DISTANCES]
+        best[float(label)] = min(losses)
+    if len(best) != 2 or min(best.values()) > REACHED:
+        return None
+    worst = max(best, key=lambda label: best[label])
+    return (worst, best[worst]) if best[worst] > AWAY else None

@@ -11,6 +11,7 @@ from sweeper.trial.check.outputs import tensors_of
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
+SEEN = 1e-4  # of the loss
 LARGEST = 1.0  # of the task's gradient: beyond it the penalty decides where the weights go
 
 
@@ -25,6 +26,13 @@ class RegularizerShare(Check):
     def measure(self, subject: Subject) -> Verdict:
         """Norm of the gradient that does not pass through the predictions, and of the decay, over the task's."""
         shares = {"in the loss": _in_loss(subject)}
+        if shares["in the loss"] == 0 and (change := _without_gradient(subject)) > SEEN:
+            return self.failed(
+                f"larger weights change the loss of the same predictions by {change:.3g} of it, but get no gradient "
+                "from it",
+                expected="a penalty that pulls", measured={"change": change},
+                advice="compute the penalty from the weights themselves: no .data, .item(), detach() or no_grad()",
+            )  # fmt: skip
         if subject.regularized_loss is not None:
             shares["of the regularizers' loss"] = _added(subject)
         for optimizer in (subject.optimizer, subject.regularized_optimizer):
@@ -57,6 +65,18 @@ def _in_loss(subject: Subject) -> float:
     if float(penalty.norm()) <= 1e-4 * float(whole.norm()):
         return 0.0  # rounding
     return float(penalty.norm() / task.norm().clamp(min=1e-30))
+
+
+@torch.no_grad()
+def _without_gradient(subject: Subject) -> float:
+    """How far the loss of the same predictions goes as the weights grow by half."""
+    with subject.untouched():
+        raw = subject.forward(subject.batch.inputs)
+        before = float(subject.loss(raw, subject.batch.targets))
+        for _, parameter in subject.trainable():
+            parameter.mul_(1.5)
+        after = float(subject.loss(raw, subject.batch.targets))
+    return abs(after - before) / max(abs(before), 1e-12) if after == after else 0.0
 
 
 def _added(subject: Subject) -> float:

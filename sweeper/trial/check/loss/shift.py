@@ -56,3 +56,24 @@ def positions_mixed(subject: Subject) -> int:
     scale = float((after.norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
     moved = (after - scale * before).norm(dim=1)
     return int((moved > 1e-3 * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
+
+
+def examples_mixed(subject: Subject) -> int:
+    """How many examples of outputs that have time first get another gradient after one example's targets changed.
+
+    One in a loss over examples; 0 where outputs have no time first, or the loss takes more than they are.
+    """
+    outputs, targets = subject.first_outputs.detach(), subject.batch.targets
+    count = len(targets)
+    if outputs.ndim != 3 or len(outputs) == count or outputs.shape[1] != count or targets.ndim != 2 or count < 3:
+        return 0
+    if targets.shape[1] != len(outputs):
+        return 0
+    outputs = outputs + torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
+    other = targets.clone()
+    other[count // 2] = targets[count // 2 - 1].flip(0)
+    before, after = (subject.loss_gradient(outputs, there) for there in (targets, other))
+    sizes = before.transpose(0, 1).flatten(1).norm(dim=1)
+    scale = float((after.transpose(0, 1).flatten(1).norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
+    moved = (after - scale * before).transpose(0, 1).flatten(1).norm(dim=1)
+    return int((moved > 1e-3 * float(moved.max())).sum()) if float(moved.max()) > 0 else 0

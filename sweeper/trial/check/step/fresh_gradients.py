@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.step.observe import two_steps
+from sweeper.trial.check.step.observe import Seen, two_steps
 from sweeper.trial.check.subject import Subject
-from sweeper.trial.verdict import Verdict
+from sweeper.trial.verdict import PASS, Verdict
 
 OLD = 0.3  # of the previous gradient in the one that is used; 0 when cleared, 1 when not
 
@@ -22,10 +22,16 @@ class FreshGradients(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Split the second step's gradient into the two batches' own, by least squares."""
-        first, second = two_steps(subject)
+        verdict = self._of(*two_steps(subject))
+        if verdict.state != PASS or subject.step is None:
+            return verdict
+        return self._of(*two_steps(subject, again=True))  # of a step that clears once in several calls
+
+    def _of(self, first: Seen, second: Seen) -> Verdict:
         if first.used is None or second.used is None:
             raise NotApplicable("the optimizer that was given makes no step")
-        both = torch.stack([first.used, second.right], 1).double()
+        usual = float(first.used.norm() / first.right.norm().clamp(min=1e-30)) or 1.0  # of a part, or when clipped
+        both = torch.stack([first.used, usual * second.right], 1).double()
         solution = torch.linalg.lstsq(both, second.used.double()[:, None], driver="gelsd").solution[:, 0]
         old, new = (float(v) for v in solution)
         rest = float((second.used.double() - both @ solution).norm() / second.used.double().norm().clamp(min=1e-30))

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.subject import Subject
+from sweeper.trial.check.subject import OwnCodeFailed, Subject
 from sweeper.trial.pictures import curves
 from sweeper.trial.verdict import Verdict
 
@@ -38,14 +38,19 @@ class ScheduleUnit(Check):
         if epochs is None or per_epoch is None:
             raise NotApplicable("epochs and steps_per_epoch were not given")
         before = int(scheduler.last_epoch)
-        subject.run_step(subject.batch)
-        by_step = int(scheduler.last_epoch) > before
-        times = epochs * per_epoch if by_step else epochs
+        try:
+            subject.run_step(subject.batch)
+        except OwnCodeFailed as error:
+            raise NotApplicable(f"the step raised {error}") from error
+        advances = int(scheduler.last_epoch) - before
+        by_step = advances > 0
+        times = epochs * per_epoch * advances if by_step else epochs
         length = _length(scheduler)
         unit = "step" if by_step else "epoch"
         rates = [found[0] for found in planned_rates(subject, min(times, 20_000))]
         picture = (curves({"lr": rates[:: max(len(rates) // 400, 1)]}, "The rate over the planned run", y="lr"),)
-        words = f"it advances once a {unit}, {times} times over {epochs} epochs"
+        often = "once" if advances < 2 else f"{advances} times"
+        words = f"it advances {often} a {unit}, {times} times over {epochs} epochs"
         if length is not None:
             ratio = times / length
             return self.judged(
