@@ -70,7 +70,7 @@ def load_all() -> None:
     package = importlib.import_module("bugs")
     for module in pkgutil.iter_modules(package.__path__, "bugs."):
         importlib.import_module(module.name)
-    for name in ("healthy", "healthy_models", "healthy_training", "healthy_designs"):
+    for name in ("healthy", "healthy_models", "healthy_training", "healthy_designs", "healthy_threads"):
         importlib.import_module(name)
 
 

@@ -13,6 +13,7 @@ HEALTHY = (
     "MLP with batch norm and dropout, own evaluation", "tiny: 24 examples as one batch", "binary with a sigmoid",
     "causal transformer, shift in the loss", "imbalanced, nine in ten, plain start", "L-BFGS with a closure",
     "a loss with a weight of its own, which the optimizer has", "twelve rows, linear regression",
+    "missing inputs (NaN), which the model replaces and marks", "embeddings, the classes' proxies in the loss",
 )  # fmt: skip
 
 

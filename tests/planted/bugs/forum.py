@@ -247,7 +247,7 @@ def attending(seed, **wrong):
     return {**language(seed), "model": model, "optimizer": adam(model)}
 
 
-@bug("model", "attention's softmax over the queries", "future_hidden")
+@bug("model", "attention's softmax over the queries", "attention_axis", "future_hidden")
 def softmax_queries(seed):
     return attending(seed, axis=2)
 
