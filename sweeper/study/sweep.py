@@ -119,7 +119,7 @@ class Sweep:
 
     def _run(self, folder: StudyFolder, study: Study, asked: dict[str, Any]) -> None:
         s = self.settings
-        modes = [text for text in self.config.hydra.overrides.hydra if text.startswith("hydra.mode=")]
+        overrides: Any = OmegaConf.to_container(self.config.hydra.overrides.hydra)  # as written
         size = size_of(study.sampler)
         results = Results(
             folder,
@@ -128,7 +128,7 @@ class Sweep:
             n_trials=s.n_trials,
             size=None if size is None else size + enqueued(study),
             resume=self._resume_command(folder),
-            mode_of_config=not modes,  # Hydra adds it where the config has none
+            mode_of_config=not any(o.startswith("hydra.mode=") for o in overrides),  # Hydra adds one if it has none
             shared=s.storage is not None,
         )
         view = View(results)
