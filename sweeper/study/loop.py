@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-import traceback
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
 from omegaconf import DictConfig
 from optuna.study import Study
 from optuna.trial import TrialState
 
 from sweeper import folder as record
-from sweeper.errors import ConfigError
-from sweeper.folder import End, counted_end, words
+from sweeper.folder import End, counted_end
 from sweeper.lines import Tail
-from sweeper.masked import masked, masked_in
+from sweeper.masked import masked_in
 from sweeper.study.again import RETRY, order
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Exit, Job, Slots
@@ -29,26 +25,17 @@ from sweeper.study.pruning import Pruning, measured
 from sweeper.study.search.ask import Asked, Asker, Misfit
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.settings import Settings
+from sweeper.study.stopped import SweepStopped, in_optuna
 from sweeper.study.study_folder import StudyFolder
 from sweeper.study.tracking.relay_process import RelayProcess
 from sweeper.study.trial_dir import trial_dir
 from sweeper.study.view.live import View
 from sweeper.study.view.terminal import say
 
-OPTUNA = Path(optuna.__file__).parent
 GRACE_S = 10.0  # between asking a trial to stop and killing it
 LOOK_S = 0.1  # how often running trials' metrics are read for the pruner
 REDRAW_S = 0.5
 LINGER_S = 10.0  # after which a process that doesn't end with its trial is said
-
-
-class SweepStopped(Exception):
-    """The sweep ends before its last trial; the message says why."""
-
-    def __init__(self, reason: str, *, state: str, exit_code: int = 1) -> None:
-        super().__init__(reason)
-        self.state = state
-        self.exit_code = exit_code
 
 
 @dataclass
@@ -194,7 +181,7 @@ class Loop:
                 return
             else:
                 try:
-                    with _in_optuna("hydra.sweeper.sampler, asked for a trial,"):
+                    with in_optuna("hydra.sweeper.sampler, asked for a trial,"):
                         new = self.asker.ask()
                 except Misfit as misfit:
                     say(f"trial {misfit.number:04d} FAIL {misfit}")
@@ -282,7 +269,7 @@ class Loop:
     def _tell(self, number: int, end: End, asked: Asked, seconds: float, path: Path, log_tail: str | None) -> None:
         self.results.add(end, asked, path, log_tail)
         self.view.trial_ended(number, end, asked.params, seconds)
-        with _in_optuna(f"hydra.sweeper.sampler, told of trial {number:04d},"):
+        with in_optuna(f"hydra.sweeper.sampler, told of trial {number:04d},"):
             match end.state:
                 case record.COMPLETE:
                     self.pruning.check_monitor(number, path)
@@ -318,7 +305,7 @@ class Loop:
                 continue
             events = (event for event in running.events.read() if event.get("event") == "metrics")
             trial = self.pruning.report(number, events)
-            with _in_optuna("hydra.sweeper.pruner"):
+            with in_optuna("hydra.sweeper.pruner"):
                 hopeless = trial is not None and trial.should_prune()
             if hopeless:
                 record.request_stop(folder, attempt, "pruned: not among the promising trials")
@@ -344,28 +331,6 @@ class Loop:
             for exit_ in self.slots.stop(GRACE_S):
                 with suppress(SweepStopped):  # it is stopping
                     self._conclude(exit_, stopping=True)
-
-
-@contextmanager
-def _in_optuna(what: str) -> Iterator[None]:
-    """What a sampler, a pruner or the storage raises ends the sweep in one line; what code of ours does, doesn't."""
-    try:
-        yield
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        if isinstance(error, ConfigError) or not any(Path(f.filename).is_relative_to(OPTUNA) for f in frames):
-            raise
-        if os.environ.get("HYDRA_FULL_ERROR"):
-            traceback.print_exc()
-        cause: BaseException = error
-        if isinstance(error, optuna.exceptions.StorageInternalError):
-            what, cause = "hydra.sweeper.storage", error.__cause__ or error
-        place = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}, in {frames[-1].name}"
-        raise SweepStopped(
-            f"{what} raised {type(cause).__name__}: {masked(words(cause))[:300]} ({place}); HYDRA_FULL_ERROR=1 shows "
-            "more, the same command goes on",
-            state="FAIL",
-        ) from error
 
 
 def _seconds(folder: Path, end: End) -> float:

@@ -25,15 +25,17 @@ from sweeper.study.compose import Composer
 from sweeper.study.launchers import Slots
 from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.launchers.local import LocalSlots
-from sweeper.study.loop import Loop, SweepStopped
+from sweeper.study.loop import Loop
 from sweeper.study.mend import mend_files
 from sweeper.study.provenance import Provenance, command_line
 from sweeper.study.recipe import mind_checks
-from sweeper.study.search.ask import enqueued, method
+from sweeper.study.search.ask import enqueued
 from sweeper.study.search.pruners import make_pruner
 from sweeper.study.search.read_space import read_space
 from sweeper.study.search.samplers import PlannedSampler, describe, make_sampler, size_of
+from sweeper.study.search.suggest import method
 from sweeper.study.settings import Settings
+from sweeper.study.stopped import SweepStopped
 from sweeper.study.storage import open_study
 from sweeper.study.study_folder import StudyFolder, claim_folder, safe_name, unwritable
 from sweeper.study.tracking.ahead import make_apps_database

@@ -12,7 +12,6 @@ from typing import Any
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -22,6 +21,7 @@ from sweeper.masked import masked
 from sweeper.study.search.parameter import Parameter, Point, Value, choice_text
 from sweeper.study.search.samplers import PlannedSampler
 from sweeper.study.search.space import SearchSpace
+from sweeper.study.search.suggest import suggest, suggest_more
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import Submission
 from sweeper.study.view.terminal import say
@@ -63,7 +63,7 @@ class Asker:
         trials = study.get_trials(deepcopy=False)
         self.repeats: dict[int, int] = {}  # of failed trials, by those that repeat them
         self._take_stock(trials)
-        self._extend = method(settings.custom_search_space)
+        self._extend = settings.custom_search_space
         self._seed = _seed(space)
 
     @property
@@ -102,6 +102,7 @@ class Asker:
         ]
         for trial in failed:
             self._add_repeat(trial)
+        self._take_stock(self.study.get_trials(deepcopy=False))
         return len(failed)
 
     def _add_repeat(self, trial: FrozenTrial) -> None:
@@ -113,7 +114,6 @@ class Asker:
                 user_attrs={RETRIES: trial.number, **({_OWNER: _me()} if self._shared else {})},
             )
         )
-        self._take_stock(self.study.get_trials(deepcopy=False))
 
     def ask(self) -> Asked | None:
         """The next trial, RUNNING in Optuna's record; None when the space is exhausted, Misfit if it can't be run."""
@@ -150,6 +150,7 @@ class Asker:
             line = submitted.get(number)
             if line is not None and line.repeats is not None:
                 self._add_repeat(self.study.get_trials(deepcopy=False)[line.repeats])
+                self._take_stock(self.study.get_trials(deepcopy=False))
             elif self._planned is not None and self._extend is None:
                 point = self._point(number)
                 if point is None:
@@ -182,10 +183,10 @@ class Asker:
             first = self.repeats[first]
         given = {masked(text): text for text in self.space.fixed}  # the ledger has them without passwords
         told, trial = submitted.get(first), self.study.get_trials(deepcopy=False)[first]
-        overrides = (
-            trial.user_attrs[OVERRIDES] if told is None else told.overrides
-        )  # of another orchestrator's, or ours
-        params = trial.params if told is None else told.params
+        if told is None:  # by another orchestrator
+            overrides, params = trial.user_attrs[OVERRIDES], trial.params
+        else:
+            overrides, params = told.overrides, told.params
         return Asked(number, dict(params), [given.get(text, text) for text in overrides])
 
     def again(self, number: int, submitted: Mapping[int, Submission]) -> Asked:
@@ -232,31 +233,7 @@ class Asker:
             return drawn[p.key]
 
         point = self.space.walk(pick)
-        extra: Point = {}
-        if self._extend is not None:
-            extra = self._suggest_more(trial)
-        return self._asked(trial.number, point, extra)
-
-    def _suggest_more(self, trial: Trial) -> Point:
-        """What ``custom_search_space`` suggests; it finds what is fixed among the trial's user attributes."""
-        fixed = [self.space.composer.parse(text) for text in self.space.fixed]
-        values = {o.get_key_element(): o.get_value_string() for o in fixed if not o.is_delete()}
-        for key, value in values.items():
-            trial.set_user_attr(key, value)
-        before, name = set(trial.params), self.settings.custom_search_space
-        try:
-            self._extend(self.config, trial)
-        except Exception as error:
-            raise ConfigError(
-                f"hydra.sweeper.custom_search_space must suggest parameters, got from {name}: "
-                f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; HYDRA_FULL_ERROR=1 shows where"
-            ) from error
-        if both := [key for key in trial.params if key in values]:
-            raise ConfigError(
-                f"{both[0]} must be fixed or suggested by hydra.sweeper.custom_search_space={name}, got both: "
-                f"{both[0]}={values[both[0]]}; leave one out, or have it look in trial.user_attrs"
-            )
-        return {k: v for k, v in trial.params.items() if k not in before}
+        return self._asked(trial.number, point, suggest_more(trial, self._extend, self.space, self.config))
 
     def _asked(self, number: int, point: Point, extra: Point | None = None) -> Asked:
         parse = self.space.composer.parse
@@ -296,32 +273,6 @@ def enqueued(study: Study) -> int:
 
 def _is_enqueued(trial: FrozenTrial) -> bool:
     return FIXED in trial.system_attrs and RECALLED not in trial.user_attrs
-
-
-def suggest(trial: Trial, name: str, distribution: BaseDistribution) -> Any:
-    """Draw one parameter; a name that the trial already has gives its recorded value."""
-    d = distribution
-    if isinstance(d, CategoricalDistribution):
-        return trial.suggest_categorical(name, d.choices)
-    if isinstance(d, IntDistribution):
-        return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
-    assert isinstance(d, FloatDistribution)
-    return float(trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log))  # an enqueued one may be an int
-
-
-def method(path: str | None) -> Any:
-    """The function of ``hydra.sweeper.custom_search_space``; ConfigError if there is none."""
-    if path is None:
-        return None
-    from hydra.utils import get_method
-
-    try:
-        return get_method(path.removeprefix("."))  # which the peer's own example has, and Hydra once passed over
-    except Exception as error:
-        raise ConfigError(
-            f"hydra.sweeper.custom_search_space must be the dotted path of a function (cfg, trial), got {path!r}: "
-            f"{' '.join(str(error).split())[:200]}"
-        ) from error
 
 
 def _seed(space: SearchSpace) -> int | None:
