@@ -76,7 +76,7 @@ ODD_STEPS = """
     for fold in range(2):
         for step in range(-1, 4):
             sweeper.report(step=step, loss=fold)
-    time.sleep(0.3)
+    time.sleep(1.5)  # for the study to read them
 """
 
 
