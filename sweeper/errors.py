@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import difflib
 import importlib.util
+import re
 from collections.abc import Iterable
 
 from hydra.errors import CompactHydraException
+
+_CONTROL = re.compile(r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x1f\x7f]")  # colours among them; MLflow's PostgreSQL refuses \x00
 
 
 class ConfigError(ValueError, CompactHydraException):
@@ -14,6 +17,14 @@ class ConfigError(ValueError, CompactHydraException):
 
     Write it as ``key must <rule>, got <value>; <repair>``. ``HYDRA_FULL_ERROR=1`` shows the traceback.
     """
+
+
+def words(error: object) -> str:
+    """What an exception says, in one line, without what a terminal would obey; an app's own may fail to say it."""
+    try:
+        return " ".join(_CONTROL.sub(" ", str(error)).split())
+    except Exception as failure:
+        return f"its text can't be shown: {type(failure).__name__} in __str__"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

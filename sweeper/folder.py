@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sweeper.errors import words
 from sweeper.lines import Tail, append_line, read_line
 from sweeper.masked import masked
 
@@ -42,7 +43,6 @@ ENDS = (*SETTLED, INTERRUPTED, LOST)
 
 NO_SPACE = os.EX_IOERR  # how a trial's process exits where its disk was full; what it recorded has no end then
 
-_CONTROL = re.compile(r"\x1b\[[\d;]*[A-Za-z]|[\x00-\x1f\x7f]")  # colours among them; MLflow's PostgreSQL refuses \x00
 _ATTEMPT_FILE = re.compile(r"(?:events|end|output)\.(\d+)\.(?:jsonl|json|log)")
 
 
@@ -105,14 +105,6 @@ def replace(path: Path, content: str | bytes, *, private: bool = False) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-
-
-def words(error: object) -> str:
-    """What an exception says, in one line, without what a terminal would obey; an app's own may fail to say it."""
-    try:
-        return " ".join(_CONTROL.sub(" ", str(error)).split())
-    except Exception as failure:
-        return f"its text can't be shown: {type(failure).__name__} in __str__"
 
 
 def disk_full(error: BaseException | None, folder: Path) -> bool:

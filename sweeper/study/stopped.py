@@ -10,8 +10,7 @@ from pathlib import Path
 
 import optuna
 
-from sweeper.errors import ConfigError
-from sweeper.folder import words
+from sweeper.errors import ConfigError, words
 from sweeper.masked import masked
 
 OPTUNA = Path(optuna.__file__).parent

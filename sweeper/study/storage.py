@@ -12,7 +12,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.study import Study, StudyDirection
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, words
 from sweeper.masked import masked
 from sweeper.study.mend import contradiction, trim_journal
 from sweeper.study.settings import Settings
@@ -46,7 +46,7 @@ def open_study(settings: Settings, folder: StudyFolder | None, sampler: BaseSamp
     except ConfigError as error:
         if isinstance(error.__cause__, OSError | None):  # the disk refuses, or another study was asked for
             raise
-        trouble = f"{type(error.__cause__).__name__}: {' '.join(str(error.__cause__).split())[:200]}"
+        trouble = f"{type(error.__cause__).__name__}: {words(error.__cause__)[:200]}"
     if trouble is None:
         return study
     aside = folder.set_aside(JOURNAL)
@@ -78,7 +78,7 @@ def _open(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, 
     except Exception as error:
         if isinstance(error, ImportError):
             raise ConfigError(_lacking(error, shown)) from error
-        reason = masked(" ".join(str(error).split())[:300])
+        reason = masked(words(error)[:300])
         raise ConfigError(
             f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: {type(error).__name__}: "
             f"{reason}; name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"

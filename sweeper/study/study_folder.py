@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, words
 from sweeper.folder import replace
 from sweeper.lines import Tail, append_line
 
@@ -117,9 +117,7 @@ class StudyFolder:
         sealed = (read_yaml(self.path / name, sealed=True) for name in (STUDY, COPY))
         asked = next((found for found in sealed if _is_study(found)), None) or read_yaml(self.path / STUDY)
         if isinstance(asked, Exception):
-            raise ConfigError(
-                f"{self.path / STUDY} must be readable YAML, got: {' '.join(str(asked).split())[:300]}"
-            ) from asked
+            raise ConfigError(f"{self.path / STUDY} must be readable YAML, got: {words(asked)[:300]}") from asked
         if not _is_study(asked):
             raise ConfigError(
                 f"{self.path / STUDY} must hold a study, got no study_id; restore the file or start afresh"

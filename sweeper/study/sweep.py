@@ -17,8 +17,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.study import Study
 
-from sweeper.errors import ConfigError
-from sweeper.folder import words
+from sweeper.errors import ConfigError, words
 from sweeper.masked import masked, masked_in
 from sweeper.study.again import COLLECT, argv, order
 from sweeper.study.compose import Composer

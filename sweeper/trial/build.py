@@ -12,7 +12,7 @@ import hydra.utils
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, MissingMandatoryValue, OmegaConf
 
-from sweeper.errors import ConfigError, nearest
+from sweeper.errors import ConfigError, nearest, words
 
 
 @functools.cache
@@ -68,7 +68,7 @@ def target(node: DictConfig, key: str) -> functools.partial[Any]:
         name = min(OmegaConf.missing_keys(node))
         raise ConfigError(f"{key}.{name} must be set, got ???; try {key}.{name}=…") from None
     except InstantiationException as error:
-        reason = " ".join(str(error.__cause__ or error).split())
+        reason = words(error.__cause__ or error)
         raise ConfigError(f"{key}._target_ must be importable, got {node._target_}: {reason}") from error
     assert isinstance(bound, functools.partial)
     try:

@@ -21,6 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper.configs import value_in
+from sweeper.errors import words
 from sweeper.folder import (
     COMPLETE,
     FAIL,
@@ -31,7 +32,6 @@ from sweeper.folder import (
     output_path,
     rank_failed,
     replace,
-    words,
 )
 from sweeper.masked import masked, masked_in
 from sweeper.space_node import is_space

@@ -11,7 +11,7 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
-from sweeper.folder import words
+from sweeper.errors import words
 from sweeper.study.launchers import Exit, Job
 
 

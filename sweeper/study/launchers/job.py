@@ -23,7 +23,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from sweeper.configs import as_written
-from sweeper.folder import NO_SPACE, End, disk_full, words, write_end
+from sweeper.errors import words
+from sweeper.folder import NO_SPACE, End, disk_full, write_end
 from sweeper.study.compose import Composer, job_config
 from sweeper.study.launchers import Job
 from sweeper.study.launchers.blank import Blank

@@ -26,7 +26,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import configure_log, setup_globals
 from hydra.types import HydraContext, RunMode
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, words
 from sweeper.folder import NO_SPACE, disk_full
 from sweeper.study.compose import Composer
 from sweeper.study.launchers import Job
@@ -189,7 +189,7 @@ def _state(runner: JobRunner, again: bool) -> bytes:
     except Exception as error:
         raise ConfigError(
             "the app's task function and its config must pickle where a trial is a process of its own, got "
-            f"{type(error).__name__}: {' '.join(str(error).split())[:300]}; define the task function in the "
+            f"{type(error).__name__}: {words(error)[:300]}; define the task function in the "
             "program that the command line starts"
         ) from error
 

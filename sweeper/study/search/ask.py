@@ -204,7 +204,7 @@ class Asker:
         self._count = trial.number + 1
         if self._shared:
             trial.set_user_attr(_OWNER, _me())
-        asked_for = self.study._storage.get_trial(trial._trial_id)
+        asked_for = trial._cached_frozen_trial
         if not _is_enqueued(asked_for):
             return self._suggest(trial)
         self._waiting, self._enqueued = max(0, self._waiting - 1), {*self._enqueued, trial.number}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, words
 
 T = TypeVar("T")
 
@@ -25,7 +25,7 @@ def make_own(
     try:
         made = instantiate({"_target_": target, **(keys if given is None else given())})
     except Exception as error:
-        reason = " ".join(str(error.__cause__ or error).split())[:300]
+        reason = words(error.__cause__ or error)[:300]
         raise ConfigError(f"hydra.sweeper.{what} ({target}) must be made of its keys {keys}, got: {reason}") from error
     if not isinstance(made, kind):
         raise ConfigError(f"hydra.sweeper.{what} must be an Optuna {what}, got {target}; try {instead}")

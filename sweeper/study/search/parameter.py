@@ -22,7 +22,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, words
 
 Value = str | int | float | bool | None
 Point = dict[str, Value]  # by key
@@ -109,10 +109,10 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
     try:
         override = parse(f"{key}={written}")
     except HydraException as error:
-        message = " ".join(str(error).split())
         raise ConfigError(
-            f"{key} ({source}) must be a value or a distribution of Hydra's sweep grammar, got {written!r}: {message}; "
-            "write for example loguniform(1e-4, 1e-1), interval(0, 1), int(interval(1, 8)) or choice(a, b)"
+            f"{key} ({source}) must be a value or a distribution of Hydra's sweep grammar, got {written!r}: "
+            f"{words(error)}; write for example loguniform(1e-4, 1e-1), interval(0, 1), int(interval(1, 8)) "
+            "or choice(a, b)"
         ) from error
     if not override.is_sweep_override():
         return None

@@ -8,8 +8,7 @@ from omegaconf import DictConfig
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
-from sweeper.errors import ConfigError
-from sweeper.folder import words
+from sweeper.errors import ConfigError, words
 from sweeper.study.search.parameter import Point
 from sweeper.study.search.space import SearchSpace
 

@@ -14,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, words
 from sweeper.masked import masked
 from sweeper.study.tracking import whole_runs
 from sweeper.study.tracking.runs import RELAYED, RUNNING, STUDY, TRIAL, Run
@@ -46,7 +46,7 @@ QUIET = {
 
 def one_line(error: BaseException) -> str:
     """An error's message without its line ends and passwords."""
-    return masked(" ".join(str(error).split()))[:500] or type(error).__name__
+    return masked(words(error))[:500] or type(error).__name__
 
 
 def is_refusal(error: Exception) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from sweeper.errors import ConfigError, nearest
+from sweeper.errors import ConfigError, nearest, words
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import FAIL, Report, Verdict
@@ -74,5 +74,4 @@ def _verdict(subject: Subject, check: Check, failed: set[str]) -> Verdict:
     except NotApplicable as reason:
         return check.not_applicable(str(reason))
     except Exception as error:  # a probe that this code can't take says nothing about its health
-        words = " ".join(str(error).split())[:200]
-        return check.not_applicable(f"could not be measured ({type(error).__name__}: {words})")
+        return check.not_applicable(f"could not be measured ({type(error).__name__}: {words(error)[:200]})")

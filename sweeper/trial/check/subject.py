@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sweeper.errors import words
 from sweeper.trial.check.batches import Batch, Inputs
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.outputs import CLASSES, EMBEDDING, VALUES, Family, Kind, family_of, kind_of, tensor_of
@@ -225,7 +226,7 @@ def own_code() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise OwnCodeFailed(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}") from error
+        raise OwnCodeFailed(f"{type(error).__name__}: {words(error)[:300]}") from error
 
 
 def call_by_name(function: Callable[..., Any], known: Mapping[str, Any], positional: tuple[Any, ...]) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from sweeper.errors import words
 from sweeper.trial.data.examples import Array
 
 MAX_PIXELS = 64_000_000  # 8000x8000, 200 MB as RGB: above, a file is taken for a decompression bomb
@@ -68,7 +69,7 @@ def read_image(path: Path, *, size: int, channels: int) -> ImageFile:
     except MemoryError:
         found.unreadable = ("decompression_bomb", "out of memory while decoding")
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and more
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        reason = words(error)[:120] or type(error).__name__
         found.unreadable = ("truncated" if "truncat" in reason.lower() else "unreadable", reason)
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hydra.utils import to_absolute_path
 
-from sweeper.errors import ConfigError, nearest, require
+from sweeper.errors import ConfigError, nearest, require, words
 from sweeper.trial.data.examples import SPLITS, Array, Column, Examples, Problem
 from sweeper.trial.data.overrides import listed
 from sweeper.trial.data.targets import targets_of
@@ -109,7 +109,7 @@ def _read_file(key: str, path: str, missing: Sequence[str]) -> Any:
             f"pandas.read_csv(path, encoding={encoding!r}).to_csv('new.csv', index=False)"
         ) from error
     except Exception as error:  # parsers raise their own kinds, beside OSError, ValueError and UnicodeDecodeError
-        reason = " ".join(str(error).split())[:200]
+        reason = words(error)[:200]
         raise ConfigError(f"{key} must be a readable CSV or Parquet file, got {path}: {reason}; repair it") from error
     if len(frame.columns) == 1 and (other := next((sign for sign in SEPARATORS if sign in str(frame.columns[0])), "")):
         raise ConfigError(

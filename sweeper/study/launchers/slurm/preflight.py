@@ -8,7 +8,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, words
 from sweeper.study.launchers.slurm.queue import Refused, SlurmAway, cancel, environment, run, submitted_id
 from sweeper.study.launchers.slurm.settings import SlurmSettings, log_folder, sbatch_script
 from sweeper.study.launchers.slurm.submit import TOO_MANY, refusal
@@ -51,7 +51,7 @@ def _taken_to_wait(settings: SlurmSettings, script: str, refused: Refused) -> No
         raise refusal(why) from why
     if (job := submitted_id(said)) is not None:
         cancel([job])
-    say(f"no node can run such a job now (sbatch says: {' '.join(str(refused).split())[:200]}); jobs wait for one")
+    say(f"no node can run such a job now (sbatch says: {words(refused)[:200]}); jobs wait for one")
 
 
 def reached_from_a_node(folder: Path, settings: SlurmSettings, interpreter: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from sweeper.errors import words
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.outputs import tensor_of
 from sweeper.trial.check.subject import Subject
@@ -29,21 +30,22 @@ class ModelRuns(Check):
             with torch.no_grad():
                 found = tensor_of(subject.forward(subject.batch.inputs, training=True))
         except Exception as error:
-            words = " ".join(str(error).split())[:300]
-            return self.failed(f"the forward pass raised {type(error).__name__}: {words}", expected=expected)
+            return self.failed(
+                f"the forward pass raised {type(error).__name__}: {words(error)[:300]}", expected=expected
+            )
         if found is None:
             return self.passed("the forward pass runs; its outputs are no tensor", expected=expected)
         count = len(subject.batch)
-        words = f"outputs {tuple(found.shape)} for {count} examples"
+        said = f"outputs {tuple(found.shape)} for {count} examples"
         if found.ndim == 0 or (len(found) != count and not (found.ndim == 3 and found.shape[1] == count)):
-            return self.failed(words, expected=expected)
+            return self.failed(said, expected=expected)
         if found.isfinite().all():
             bad = sum(map(_not_finite, _evaluated(subject)))
-            words += f", NaN or infinity for {bad} examples in evaluation" if bad else ""
+            said += f", NaN or infinity for {bad} examples in evaluation" if bad else ""
         else:
-            bad, words = count, f"{words}, some NaN or infinite"
+            bad, said = count, f"{said}, some NaN or infinite"
         return self.judged(
-            not bad, words, expected=expected,
+            not bad, said, expected=expected,
             advice="look for a division, logarithm or root in the forward pass, and for a softmax over nothing",
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from sweeper.errors import words
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
@@ -27,8 +28,9 @@ class LossRuns(Check):
             if loss.requires_grad:
                 torch.autograd.backward(loss)
         except Exception as error:
-            words = " ".join(str(error).split())[:300]
-            return self.failed(f"the loss raised {type(error).__name__}: {words}", expected="a finite number")
+            return self.failed(
+                f"the loss raised {type(error).__name__}: {words(error)[:300]}", expected="a finite number"
+            )
         value = float(loss)
         bad = [name for name, p in subject.trainable() if p.grad is not None and not p.grad.isfinite().all()]
         if bad and math.isfinite(value):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch.utils.data import DataLoader
 
+from sweeper.errors import words
 from sweeper.trial.check.batches import gather
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
@@ -35,10 +36,9 @@ class LastBatch(Check):
                 with torch.set_grad_enabled(training):
                     subject.batch_loss(batch, training=training)
             except Exception as error:
-                words = " ".join(str(error).split())[:200]
                 return self.failed(
                     f"the last batch of {'training' if training else 'validation'} has {size} examples, and raises "
-                    f"{type(error).__name__}: {words}",
+                    f"{type(error).__name__}: {words(error)[:200]}",
                     expected="it runs", measured={"size": size},
                 )  # fmt: skip
         return self.passed(f"last batches of {' and '.join(str(size) for size, _ in known)} examples run")
