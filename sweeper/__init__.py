@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import ConfigError
 from sweeper.space_node import without_space
-from sweeper.trial.report import Pruned, artifact, report
+from sweeper.trial.ending import Pruned
+from sweeper.trial.report import artifact, report
 
 if TYPE_CHECKING:
     from sweeper.trial.check import CheckFailed, check

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweeper.errors import ConfigError, nearest
-from sweeper.trial.report import Pruned, report
+from sweeper.trial.ending import Pruned
+from sweeper.trial.report import report
 
 if TYPE_CHECKING:
     Callback: Any = object

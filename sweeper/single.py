@@ -14,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from sweeper.study.provenance import git_commit
 from sweeper.study.settings import read_tracking
 from sweeper.study.tracking.relay_process import RelayProcess
-from sweeper.trial.report import Recorded, current_attempt
+from sweeper.trial.recorded import Recorded
+from sweeper.trial.report import current_attempt
 
 
 def recorded(task: Callable[[DictConfig], Any], cfg: DictConfig) -> Any:

@@ -12,7 +12,7 @@ import pytest
 from omegaconf import MISSING, OmegaConf
 
 from sweeper.configs import as_written, copied
-from sweeper.trial.report import flatten
+from sweeper.trial.start_event import flatten
 
 
 class Colour(Enum):

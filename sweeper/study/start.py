@@ -24,7 +24,7 @@ from sweeper.study.launchers.slurm.slots import SlurmSlots
 from sweeper.study.settings import Settings
 from sweeper.study.trial_dir import sweep_dir, trial_dir
 from sweeper.study.view.terminal import open_streams
-from sweeper.trial.report import Recorded
+from sweeper.trial.recorded import Recorded
 
 
 def start(

@@ -21,8 +21,9 @@ from sweeper.trial.checkpoint import Checkpoint
 from sweeper.trial.data import open_test
 from sweeper.trial.fit import Fitted, evaluate, fit
 from sweeper.trial.ranks import processes
-from sweeper.trial.report import artifact, current_attempt, flatten, report
+from sweeper.trial.report import artifact, current_attempt, report
 from sweeper.trial.setup import Setup, build, on_device, pick_device
+from sweeper.trial.start_event import flatten
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from sweeper.space_node import without_space
 from sweeper.trial import stage
-from sweeper.trial.report import Recorded
+from sweeper.trial.recorded import Recorded
 from sweeper.trial.setup import Setup, build
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -35,7 +35,9 @@ from sweeper.study.launchers.nursery import settle
 from sweeper.study.launchers.run_job import run_job
 from sweeper.study.launchers.trial_processes import Run
 from sweeper.study.provenance import run_arguments
-from sweeper.trial.report import RANK, DiskFull, Pruned, Recorded, describe, interrupted, on_interrupt
+from sweeper.trial.ending import DiskFull, Pruned, describe, interrupted, on_interrupt
+from sweeper.trial.recorded import Recorded
+from sweeper.trial.report import RANK
 from sweeper.trial.silent import fail
 
 

@@ -33,7 +33,8 @@ from sweeper.study.launchers import Job
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.job import JobRunner, buffer_lines, put_on_record
 from sweeper.study.launchers.nursery import take_stdin
-from sweeper.trial.report import Recorded, describe, on_interrupt
+from sweeper.trial.ending import describe, on_interrupt
+from sweeper.trial.recorded import Recorded
 
 
 class DoorNotReached(RuntimeError):

@@ -27,7 +27,7 @@ class OptunaSweeper(Sweeper):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         from sweeper.configs import spoken_of
         from sweeper.study.settings import read_settings
-        from sweeper.trial.report import Recorded
+        from sweeper.trial.recorded import Recorded
 
         # as in our option, for one of the app's own that lacks it
         tracking = OmegaConf.select(config, "tracking", default="mlflow")

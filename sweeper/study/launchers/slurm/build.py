@@ -18,7 +18,7 @@ from sweeper.study.compose import job_config
 from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.worker import DoorNotReached, enter
-from sweeper.trial.report import describe
+from sweeper.trial.ending import describe
 
 _SAYS = "sweeper.build: "
 
