@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from sweeper.errors import words
 from sweeper.trial.check.batches import Batch, Inputs
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.outputs import CLASSES, EMBEDDING, VALUES, Family, Kind, family_of, kind_of, tensor_of
+from sweeper.trial.check.own_code import OwnCodeFailed, call_by_name, own_code
 from sweeper.trial.check.restore import untouched
 
 MOST_PARTS = 16  # calls of a step for one update
@@ -214,32 +213,6 @@ class Subject:
         given |= dict.fromkeys(("inputs", "x", "xb", "features", "images", "data"), batch.inputs)
         given |= dict.fromkeys(("targets", "y", "yb", "labels", "target"), batch.targets)
         return given
-
-
-class OwnCodeFailed(Exception):
-    """A person's own function raised; the text is what."""
-
-
-@contextmanager
-def own_code() -> Iterator[None]:
-    """Tell an error of a person's own function from one of a check's."""
-    try:
-        yield
-    except Exception as error:
-        raise OwnCodeFailed(f"{type(error).__name__}: {words(error)[:300]}") from error
-
-
-def call_by_name(function: Callable[..., Any], known: Mapping[str, Any], positional: tuple[Any, ...]) -> Any:
-    """Call with the known arguments that it names, else with ``positional`` (a pair where it takes one)."""
-    parameters = [
-        p for p in inspect.signature(function).parameters.values()
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and p.default is p.empty
-    ]  # fmt: skip
-    if parameters and all(p.name in known and p.kind is not p.POSITIONAL_ONLY for p in parameters):
-        return function(**{p.name: known[p.name] for p in parameters})
-    if len(parameters) == 1:
-        return function(positional)
-    return function(*positional[: len(parameters)] if parameters else ())
 
 
 def is_embedding(subject: Subject, count: int) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.evaluation.observe import observe
-from sweeper.trial.check.subject import OwnCodeFailed, Subject
+from sweeper.trial.check.own_code import OwnCodeFailed
+from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 

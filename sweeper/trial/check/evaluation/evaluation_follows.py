@@ -6,7 +6,8 @@ import torch
 
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.evaluation.observe import evaluated
-from sweeper.trial.check.subject import OwnCodeFailed, Subject
+from sweeper.trial.check.own_code import OwnCodeFailed
+from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 SIZE = 0.1  # of each weight's deviation

@@ -13,7 +13,8 @@ from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.inputs.labels_in_range import IGNORE
 from sweeper.trial.check.outputs import BINARY, CLASSES, tensor_of
-from sweeper.trial.check.subject import Subject, call_by_name, own_code
+from sweeper.trial.check.own_code import call_by_name, own_code
+from sweeper.trial.check.subject import Subject
 
 SIZE = 16  # of the full batches; the short last one has 3, and its examples are the hardest
 

@@ -6,8 +6,9 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import main
 from sweeper.trial.check.check import Check
+from sweeper.trial.check.own_code import OwnCodeFailed
 from sweeper.trial.check.pipeline.augmented import augmented
-from sweeper.trial.check.subject import OwnCodeFailed, Subject
+from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import Picture, montage
 from sweeper.trial.verdict import Verdict
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import NotApplicable
-from sweeper.trial.check.subject import Subject, own_code
+from sweeper.trial.check.own_code import own_code
+from sweeper.trial.check.subject import Subject
 from sweeper.trial.seeds import seed_everything
 
 

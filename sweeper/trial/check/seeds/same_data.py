@@ -6,8 +6,9 @@ import torch
 
 from sweeper.trial.check.batches import flat, gather, main
 from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.own_code import OwnCodeFailed
 from sweeper.trial.check.pipeline.augmented import augmented
-from sweeper.trial.check.subject import OwnCodeFailed, Subject
+from sweeper.trial.check.subject import Subject
 from sweeper.trial.seeds import seed_everything
 from sweeper.trial.verdict import Verdict
 

@@ -8,7 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.subject import OwnCodeFailed, Subject
+from sweeper.trial.check.own_code import OwnCodeFailed
+from sweeper.trial.check.subject import Subject
 from sweeper.trial.pictures import curves
 from sweeper.trial.verdict import Verdict
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sweeper.trial.check.check import Check
+from sweeper.trial.check.own_code import OwnCodeFailed
 from sweeper.trial.check.step.observe import two_steps
-from sweeper.trial.check.subject import OwnCodeFailed, Subject
+from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 NONE = 1e-6  # of the right gradient's norm
