@@ -18,8 +18,8 @@ from omegaconf import DictConfig
 
 from sweeper.folder import COMPLETE, FAIL, INTERRUPTED, PRUNED, Attempt, disk_full, output_path, rank_failed, replace
 from sweeper.masked import masked
-from sweeper.trial.ending import DiskFull, TrialExit, describe, interrupted, objective_values
-from sweeper.trial.report import RANK, attempt_here, recording
+from sweeper.trial.ending import DiskFull, TrialExit, describe, interrupted, note_interrupt, objective_values
+from sweeper.trial.report import RANK, attempt_here, heed_successor, recording
 from sweeper.trial.start_event import start_fields
 
 RANKS_WAIT_S = 2.0  # for word of a process that died, where a broken connection is all that this one knows
@@ -65,6 +65,7 @@ class Recorded:
         try:
             attempt.start(**start_fields(cfg), **self.facts)
             returned = self.task_function(cfg)
+            heed_successor(attempt)
             if interrupted():
                 attempt.end(INTERRUPTED, None, "interrupted")
                 return returned
@@ -72,6 +73,8 @@ class Recorded:
             attempt.end(COMPLETE if reason is None else FAIL, values, reason)
             return returned
         except BaseException as error:
+            if attempt.superseded:
+                note_interrupt()
             state, reason = describe(error)
             if state == FAIL and attempt.part_stopped():
                 state, reason = PRUNED, attempt.stop_reason() or reason

@@ -46,6 +46,11 @@ def report(*, step: int, **metrics: float) -> None:
     if reason is not None:
         attempt.heed_stop()
         raise Pruned(reason)
+    heed_successor(attempt)
+
+
+def heed_successor(attempt: Attempt) -> None:
+    """Raise :class:`Superseded` once a later attempt has begun: its end shall count."""
     if attempt.superseded:
         note_interrupt()  # Lightning turns a KeyboardInterrupt into sys.exit(1)
         raise Superseded(f"attempt {attempt.number + 1} took its place")

@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from sweeper.folder import Attempt, attempts, claim, read_attempt
 from tests.conftest import ROOT, environment, start
 from tests.slurm.conftest import TOY
 from tests.slurm.test_slurm_failures import job_of, running
@@ -44,8 +47,8 @@ def queue_is_empty(cluster) -> bool:
 
 def curves(trial: Path) -> dict[int, dict[int, dict[str, float]]]:
     """What each attempt reported, by step."""
-    attempts = events(trial).items()
-    return {n: {e["step"]: e["values"] for e in lines if e["event"] == "metrics"} for n, lines in attempts}
+    found = events(trial).items()
+    return {n: {e["step"]: e["values"] for e in lines if e["event"] == "metrics"} for n, lines in found}
 
 
 def the_run(folder: Path) -> tuple[str, list[tuple[int, float]]]:
@@ -98,13 +101,75 @@ def test_a_zombie_of_a_requeued_job_shares_no_file_with_its_successor(slurm, tmp
     (tmp_path / "go").touch()
     out, err = sweep.communicate(timeout=120)
     assert sweep.returncode == 0, out + err
-    attempts = events(trial)
-    assert set(attempts) == {0, 1} and (trial / "events.0.jsonl").read_bytes() == first
+    found = events(trial)
+    assert set(found) == {0, 1} and (trial / "events.0.jsonl").read_bytes() == first
     assert (trial / "toy.log").exists() and (trial / "toy.1.log").exists()
-    assert attempts[0][-1]["state"] == "INTERRUPTED" and attempts[1][-1]["state"] == "COMPLETE"
-    for n, lines in attempts.items():
+    assert found[0][-1]["state"] == "INTERRUPTED" and found[1][-1]["state"] == "COMPLETE"
+    for n, lines in found.items():
         assert {e["attempt"] for e in lines if e["event"] == "start"} == {n}
     assert [t.state.name for t in study(tmp_path / "s").trials] == ["COMPLETE"]
+
+
+SLOW_START = """
+import os, pathlib, time, hydra
+folder = pathlib.Path(__file__).parent
+if "SLURM_JOB_ID" in os.environ:
+    (folder / "starting").touch()
+    while not (folder / "go").exists():
+        time.sleep(0.05)
+
+@hydra.main(version_base=None)
+def main(cfg):
+    (folder / "began").touch()
+    while not (folder / "over").exists():
+        time.sleep(0.05)
+    if cfg.fails:
+        raise RuntimeError("its node is out of touch")
+    return cfg.x
+
+main()
+"""
+
+
+def starting(folder: Path, *overrides: str) -> subprocess.Popen[str]:
+    """A sweep of one trial, whose job has looked what there is to do and is about to begin."""
+    app = folder / "app.py"
+    app.write_text(SLOW_START)
+    sweep = start(app, *TOY[1:], "+x=choice(3)", *overrides, "hydra.sweeper.n_trials=1", cwd=folder)
+    until((folder / "starting").exists)
+    return sweep
+
+
+def test_a_trial_that_ended_while_its_second_job_starts_is_not_run_again(slurm, tmp_path):
+    (tmp_path / "over").touch()
+    sweep = starting(tmp_path, "+fails=false")
+    first = Attempt(tmp_path / "s" / "0", 0)  # that of a job that SLURM ran too
+    first.start(number=0, overrides=["+x=3", "+fails=false"], config={})
+    first.end("COMPLETE", [7.0])
+    (tmp_path / "go").touch()
+    out, err = sweep.communicate(timeout=120)
+    assert sweep.returncode == 0, out + err
+    assert attempts(tmp_path / "s" / "0") == [0] and not (tmp_path / "began").exists()
+    assert [t.values for t in study(tmp_path / "s").trials] == [[7.0]]
+
+
+@pytest.mark.parametrize("fails", ["true", "false"])
+def test_an_attempt_that_reports_nothing_leaves_the_end_to_its_successor(slurm, tmp_path, fails):
+    sweep = starting(tmp_path, f"+fails={fails}")
+    (tmp_path / "go").touch()
+    until((tmp_path / "began").exists)
+    trial = tmp_path / "s" / "0"
+    assert claim(trial) == 1  # its node was thought lost, and a second job has begun
+    (tmp_path / "over").touch()
+    until(lambda: read_attempt(trial, 0).end is not None)
+    assert read_attempt(trial, 0).end.state == "INTERRUPTED"
+    assert not study(tmp_path / "s").trials[0].state.is_finished()
+    second = Attempt(trial, 1)
+    second.start(number=0, overrides=["+x=3", f"+fails={fails}"], config={})
+    second.end("COMPLETE", [7.0])
+    out, err = sweep.communicate(timeout=120)
+    assert sweep.returncode == 0, out + err
+    assert [t.values for t in study(tmp_path / "s").trials] == [[7.0]]
 
 
 def test_time_that_is_up_goes_on_in_a_fresh_job(slurm, tmp_path):
@@ -117,7 +182,7 @@ def test_time_that_is_up_goes_on_in_a_fresh_job(slurm, tmp_path):
     (tmp_path / "go").touch()
     out, err = sweep.communicate(timeout=90)
     assert sweep.returncode == 0, out + err
-    attempts = events(trial)
-    assert set(attempts) == {0, 1}
-    assert [lines[-1]["state"] for lines in attempts.values()] == ["INTERRUPTED", "COMPLETE"]
-    assert len({lines[0]["slurm_job_id"] for lines in attempts.values()}) == 1
+    found = events(trial)
+    assert set(found) == {0, 1}
+    assert [lines[-1]["state"] for lines in found.values()] == ["INTERRUPTED", "COMPLETE"]
+    assert len({lines[0]["slurm_job_id"] for lines in found.values()}) == 1

@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
     configs = {folder / chunk.configs[str(job.number)] for job in mine if str(job.number) in chunk.configs}
     if ranks.rank():
         return _enter(command, Follower(trial_settings(chunk), folder).run, folder, configs)
-    jobs = [job for job in mine if record.counted_end(job.folder, since=job.attempt) is None]
+    jobs = [job for job in mine if not ended(job)]
     turns = Turns(folder) if ranks.world() > 1 else None
     if not jobs:
         if turns is not None:
@@ -74,7 +74,8 @@ def _enter(
         return enter(command, door)
     except DoorNotReached as error:
         for job in jobs if not record.disk_full(error.__cause__, folder) else ():
-            record.write_end(job.folder, begin(job.folder), End(record.FAIL, None, str(error)))
+            if not ended(job):
+                record.write_end(job.folder, begin(job.folder), End(record.FAIL, None, str(error)))
         print(error, file=sys.stderr)
         return 1
 
@@ -90,6 +91,11 @@ def trial_settings(chunk: Chunk) -> LocalSettings:
         gpus_per_trial=max(1, len(visible_gpus()) // at_once),
         preload=chunk.preload,
     )
+
+
+def ended(job: Job) -> bool:
+    """Whether the trial needs no further attempt: one of a former run of the job, or of another job, has ended it."""
+    return record.counted_end(job.folder, since=job.attempt) is not None
 
 
 def begin(folder: Path) -> int:
@@ -137,6 +143,8 @@ class Work:
         os._exit(1 if self.failed else 0)  # what the program does after its sweep isn't a job's to do
 
     def _submit(self, slots: RankSlots, job: Job) -> None:
+        if ended(job):  # while the program started
+            return
         attempt = begin(job.folder)
         job = replace(job, attempt=attempt)
         self.running[job.number] = job
