@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.errors import ConfigError
@@ -30,6 +31,14 @@ def argv() -> list[str]:
     return list(json.loads(given)) if given else [sys.executable, *sys.orig_argv[1:]]
 
 
+def interpreter_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Python's own options in a command line, and what follows them: the program and its arguments."""
+    at = 1
+    while at < len(given) and given[at].startswith("-") and given[at] not in ("-", "-c", "-m"):
+        at += 2 if given[at] in ("-X", "-W", "--check-hash-based-pycs") else 1
+    return list(given[1:at]), list(given[at:])
+
+
 def run_again(folder: Path, what: str) -> int:
     """Run the study's command with the order ``what``; its exit code."""
     study = StudyFolder(folder)
@@ -39,6 +48,11 @@ def run_again(folder: Path, what: str) -> int:
     given, cwd = said.get("argv"), said.get("cwd")
     if not given or not cwd:
         raise ConfigError(f"{study.path / 'study.yaml'} must say how the study was started (argv, cwd), it does not")
+    if interpreter_flags(given)[1][:1] == ["-"]:
+        raise ConfigError(
+            f"{what} runs the study's command again, whose program came from stdin; "
+            "write it into a file, or give the study's command itself"
+        )
     if hidden := [word for word in given if HIDDEN in word]:
         raise ConfigError(
             f"{what} needs the study's command with its password, which no file keeps, got {hidden[0]}; "

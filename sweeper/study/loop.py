@@ -244,7 +244,8 @@ class Loop:
             return
         if end.state == record.INTERRUPTED and not stopping:
             self._again.append((running.asked, running.lost))
-            raise SweepStopped(f"trial {exit_.number} was stopped: {end.reason}", state="INTERRUPTED")
+            reason = f"trial {exit_.number} was stopped: {end.reason}"
+            raise SweepStopped(reason, state="INTERRUPTED", exit_code=130)
         if end.state == record.LOST:
             self._again.append((running.asked, running.lost + 1))
             say(f"trial {exit_.number:04d} {end.reason}; attempt {attempt + 2} of {self.settings.retries + 1}")

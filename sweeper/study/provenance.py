@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.masked import masked
-from sweeper.study.again import argv, order
+from sweeper.study.again import argv, interpreter_flags, order
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,13 @@ def _git(*arguments: str) -> str:
 
 def program() -> list[str]:
     """How this process was started, without its arguments: ``python train.py`` or ``python -m package``."""
-    if (given := argv()) and order() is not None and sys.argv and not given[1].startswith("-"):
-        return ["python", given[1]]  # not the copy of it that is run again
+    flags, start = interpreter_flags(argv())
+    if start and order() is not None and sys.argv and not start[0].startswith("-"):
+        return ["python", *flags, start[0]]  # not the copy of it that is run again
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    return ["python", *(["-m", spec.name.removesuffix(".__main__")] if spec is not None else sys.argv[:1])]
+    if spec is not None and spec.name != "__main__":  # which a zip file's is, or a folder's
+        return ["python", *flags, "-m", spec.name.removesuffix(".__main__")]
+    return ["python", *flags, *(start[:2] if sys.argv[:1] == ["-c"] else sys.argv[:1])]
 
 
 def _words() -> list[str]:
@@ -81,7 +84,7 @@ def _own_words() -> list[str]:
     """What the app has taken off its arguments before Hydra read the rest, as one with argparse or click does."""
     module = getattr(sys.modules.get("__main__"), "__spec__", None) is not None
     given, start = argv(), program()[-1]
-    if start not in given or start == "-c" or (module and "-m" not in given):
+    if start not in given or "-c" in program() or (module and "-m" not in given):
         return []
     left, taken = _words(), []
     for word in given[given.index("-m") + 2 if module else given.index(start) + 1 :]:
@@ -118,6 +121,16 @@ def run_arguments(overrides: Sequence[str]) -> list[str]:
     return [*_kept(), "hydra.mode=RUN", *overrides]
 
 
+def config_flags() -> dict[str, str]:
+    """Hydra's flags that say which config is composed, by their long names."""
+    found, words = {}, iter(sys.argv[1:])
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag in _CONFIG_FLAGS:
+            found[_CONFIG_FLAGS[flag]] = value if equals else next(words, "")
+    return found
+
+
 def _kept() -> list[str]:
     """What of this command's arguments one trial alone keeps."""
     kept, words = [], iter(sys.argv[1:])
@@ -130,5 +143,8 @@ def _kept() -> list[str]:
     return kept
 
 
-_CONFIG_FLAGS = ("--config-name", "-cn", "--config-path", "-cp", "--config-dir", "-cd")
+_CONFIG_FLAGS = {
+    "--config-name": "config-name", "-cn": "config-name", "--config-path": "config-path", "-cp": "config-path",
+    "--config-dir": "config-dir", "-cd": "config-dir",
+}  # fmt: skip
 _OF_SWEEPS = r"hydra[./](sweep|sweeper|launcher|mode)\b"

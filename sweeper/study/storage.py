@@ -79,6 +79,7 @@ def _open(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, 
         if isinstance(error, ImportError):
             raise ConfigError(_lacking(error, shown)) from error
         reason = masked(words(error)[:300])
+        reason += "; its folder must be there" if "unable to open database file" in reason else ""
         raise ConfigError(
             f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: {type(error).__name__}: "
             f"{reason}; name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"

@@ -35,7 +35,7 @@ LOCK = "study.lock"
 _TEXTS = ("study_id", "name", "app", "cwd", "command", "commit", "metric")
 
 # what makes a study the same study: a resumed one must ask the same
-IDENTITY = ("space", "fixed", "directions", "sampler", "repeats")
+IDENTITY = ("space", "fixed", "config", "directions", "sampler", "repeats")
 
 
 @dataclass
@@ -135,7 +135,10 @@ class StudyFolder:
     def check_same(self, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
         """ConfigError that shows the difference if the command asks another study than the folder holds."""
         for field in IDENTITY:
-            old, new = recorded.get(field), asked[field]
+            old, new = (
+                recorded.get(field, asked[field] if field == "config" else None),
+                asked[field],
+            )  # older studies lack it
             if old != new:
                 what = "command" if field == "fixed" else field
                 raise ConfigError(
@@ -221,14 +224,19 @@ def claim_folder(path: Path, *, fresh: bool, wait_s: float = 0.3) -> StudyFolder
         candidate = path.with_name(f"{path.name}-{n}")
 
 
+def too_long(name: str) -> ConfigError:
+    """A trial's folder that the file system would refuse, as one line."""
+    return ConfigError(
+        f"hydra.sweep.subdir must give a name that the file system takes, got one too long: {name[:100]}…; try "
+        "hydra.sweep.subdir='${hydra.job.num}', or name the keys to leave out in "
+        "hydra.job.config.override_dirname.exclude_keys"
+    )
+
+
 def unwritable(path: Path, error: OSError) -> ConfigError:
     """A disk's refusal as one line: what it means for the study, and the repair."""
     if error.errno == errno.ENAMETOOLONG:
-        return ConfigError(
-            "hydra.sweep.subdir must give a name that the file system takes, got one too long: "
-            f"{str(error.filename)[:100]}…; try hydra.sweep.subdir='${{hydra.job.num}}', or name the keys to leave out "
-            "in hydra.job.config.override_dirname.exclude_keys"
-        )
+        return too_long(str(error.filename))
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     if isinstance(error, (FileExistsError, NotADirectoryError)):
         return ConfigError(f"{path} must be a folder, a file is in its place; move it, or give hydra.sweep.dir=…")

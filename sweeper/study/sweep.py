@@ -26,7 +26,7 @@ from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.launchers.local import LocalSlots
 from sweeper.study.loop import Loop
 from sweeper.study.mend import mend_files
-from sweeper.study.provenance import Provenance, command_line
+from sweeper.study.provenance import Provenance, command_line, config_flags
 from sweeper.study.recipe import mind_checks
 from sweeper.study.search.ask import enqueued
 from sweeper.study.search.pruners import make_pruner
@@ -87,7 +87,8 @@ class Sweep:
             self.slots.ahead = 1  # what was drawn doesn't depend on what ended, and nobody else waits for it
         self.slots.preflight(self.space.examples)
         if not extended:  # else only a trial knows all that its folder may be named after
-            trial_dir(self.composer, self.space.overrides(self.space.walk(lambda p: p.at(0.0))), 0, "")
+            for pick in (lambda p: p.at(0.0), lambda p: max(p.extremes, key=lambda value: len(p.override(value)))):
+                trial_dir(self.composer, self.space.overrides(self.space.walk(pick)), 0, "")
         if s.n_trials > 1:
             check_subdir(self.config)
         if s.dry_run:
@@ -252,6 +253,7 @@ class Sweep:
             "sampler": {"seed": s.seed, **sampler},
             "repeats": s.repeats,
             "fixed": self.space.fixed,
+            "config": config_flags(),
             "space": found,
             "tracking": None if s.tracking is None else vars(s.tracking),
             "argv": argv(),

@@ -13,6 +13,9 @@ from sweeper.configs import spoken_of, value_in
 from sweeper.errors import ConfigError
 from sweeper.study.compose import Composer, job_config, resolved_in
 from sweeper.study.launchers import Resolved
+from sweeper.study.study_folder import too_long
+
+NAME_MAX = 255  # bytes, of Linux's and macOS's file systems
 
 _OF_NUMBER_ALONE = re.compile(
     r"(?:[A-Za-z0-9_-]|\$\{sweeper\.pad:\$\{hydra\.job\.num\}\}|\$\{hydra\.job\.(?:num|id)\})+"
@@ -37,6 +40,8 @@ def trial_dir(composer: Composer, overrides: Sequence[str], number: int, sweep_d
             f"hydra.sweep.subdir must lie inside hydra.sweep.dir, got {name!r}; try hydra.sweep.subdir="
             "'${hydra.job.num}', or name keys whose values hold a / in hydra.job.config.override_dirname.exclude_keys"
         )
+    if any(len(os.fsencode(part)) > NAME_MAX for part in normal.split("/")):
+        raise too_long(name)
     written = str(value_in(cfg.hydra.sweep._get_node("subdir")))
     if of_number(written, number) == normal:
         composer.numbered[shape] = written

@@ -152,7 +152,8 @@ def controller_killed(storm: Storm, dice: Random) -> str:
     cluster, for_s = _cluster(storm), dice.uniform(0.5, 5)
     cluster.kill_controller()
     storm.later(for_s, cluster.start_controller)
-    storm.later(for_s + 10, cluster.resume_nodes)  # an id that is given again drains a node as 'Duplicate jobid'
+    for after_s in (10, 25, 45, 70):  # an id that is given again drains a node as 'Duplicate jobid', once it gets there
+        storm.later(for_s + after_s, cluster.resume_nodes)
     return f"for {for_s:.2f} s"
 
 

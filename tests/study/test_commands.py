@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import zipapp
 from pathlib import Path
 
 from tests.conftest import environment, processes_with, start
@@ -48,6 +49,35 @@ def test_retry_repeats_only_what_failed(run, tmp_path: Path) -> None:
     assert said.returncode == 0, said
     again = study(tmp_path / "s").trials[4:]
     assert {t.params["x"] for t in again} == failed and {t.state.name for t in again} == {"COMPLETE"}
+
+
+def test_the_commands_of_programs_that_are_no_script(tmp_path: Path) -> None:
+    package = tmp_path / "pkg"
+    package.mkdir()
+    code = "import hydra\n@hydra.main(version_base=None)\ndef main(cfg):\n    return cfg.x\n"
+    (package / "__main__.py").write_text(code + "main()\n")
+    (package / "app.py").write_text(code)
+    (package / "__init__.py").touch()
+    zipapp.create_archive(package, tmp_path / "a.pyz")
+    asked = "-m hydra/sweeper=optuna +x=choice(3) hydra.sweeper.tracking=null hydra.sweep.dir="
+    starts = {
+        "zip": (["a.pyz"], "python a.pyz"),
+        "folder": (["pkg"], "python pkg"),
+        "text": (["-c", "from pkg.app import main; main()"], "python -c 'from pkg.app import main; main()'"),
+        "flags": (["-B", "-X", "utf8", "-m", "pkg"], "python -B -X utf8 -m pkg"),
+        "stdin": (["-"], "python -"),
+    }
+    for name, (words, typed) in starts.items():
+        done = subprocess.run(
+            [sys.executable, *words, *f"{asked}{name}".split()], cwd=tmp_path, env=environment(), text=True,
+            capture_output=True, input=code + "main()\n", timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done
+        assert f"rerun    {typed} +x=3\n" in done.stdout, done
+    again = sweeper("retry", "stdin", cwd=tmp_path)
+    assert again.returncode == 2 and "came from stdin" in again.stderr and len(again.stderr.splitlines()) == 1, again
+    for name in ("zip", "text", "flags"):
+        assert sweeper("retry", name, cwd=tmp_path).returncode == 0
 
 
 def test_a_folder_without_a_study_is_one_line(run, tmp_path: Path) -> None:

@@ -104,3 +104,28 @@ def test_a_database_that_another_holds_for_a_while_is_waited_for(tmp_path: Path)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
     assert results(tmp_path / "s")["counts"]["COMPLETE"] == 6
+
+
+@pytest.mark.parametrize(("bound", "launcher"), [(0.5, "local"), (-1, "basic")])
+def test_the_best_trial_meets_the_constraints(run, tmp_path, bound, launcher):
+    sampler = f"{{_target_: optuna.samplers.TPESampler, seed: 1, constraints_func: {FUNCTION}}}"
+    (tmp_path / "app.py").write_text(
+        f"import hydra\n\ndef constraints(trial):\n    return [trial.params['x'] - {bound}]\n\n"
+        "@hydra.main(version_base=None, config_path='.', config_name='config')\n"
+        "def main(cfg):\n    return -cfg.x\n\nif __name__ == '__main__':\n    main()\n"
+    )
+    (tmp_path / "config.yaml").write_text(
+        f"defaults: [_self_, {{override hydra/sweeper: optuna}}]\nx: 1.0\nhydra: {{sweeper: {{sampler: {sampler}}}}}\n"
+    )
+    done = run(
+        tmp_path / "app.py", "-m", f"hydra/launcher={launcher}", "x=interval(0,1)", "hydra.sweeper.n_trials=8",
+        "hydra.sweep.dir=s", "hydra.sweeper.tracking=null",
+    )  # fmt: skip
+    assert done.code == 0, done
+    said, found = results(tmp_path / "s"), study(tmp_path / "s")
+    xs = [t.params["x"] for t in found.trials]
+    assert max(xs) > bound, "no trial breaks the constraint"
+    if bound < 0:
+        assert said["best_params"] == {} and said["best_trials"] == []
+    else:
+        assert said["best_params"] == found.best_params == {"x": max(x for x in xs if x <= bound)}

@@ -451,6 +451,16 @@ REPORTS = {
         *("assert cfg.by_kind[Kind.A] in (4, 5)", "", TYPED + "by_kind.A=4,5"), before=ENUM
     ),
     "hydraflow#77, a task that goes to another folder": Report("import os; os.chdir('/')", "", "x=1,2"),
+    "hydra#1872, a value that leads to a searched new key": Report(
+        "assert cfg.name in ('a', 'b')", "name: null", "+sweep={name:a},{name:b} name=${sweep.name}"
+    ),
+    "hydra#1258, which of the values the config refuses": Report(
+        *("", "d: {}", "x=interval(0,1) d={a:1},{b:2}"),
+        ("d (command line)", "got {a:1}", "to append to your config use +d={a:1}"),
+    ),
+    "hydra#1384, a folder name that is too long": Report(
+        "", SUBDIR, f"+t=b,{'c' * 300} hydra/launcher=local", ("hydra.sweep.subdir", "too long", "exclude_keys")
+    ),
     "hydra#1052, a group or none": Report(
         *("assert cfg.get('db') is None or cfg.db.lr == 1", "", "+db=a,b"),
         files={"db/a.yaml": "lr: 1", "db/b.yaml": "# @package _global_\nx: 2.0"},

@@ -136,6 +136,38 @@ def test_another_space_is_refused_and_the_difference_shown(run, tmp_path):
     assert (tmp_path / "s" / "study.journal").read_bytes() == before
 
 
+def test_another_config_is_refused(run, tmp_path):
+    (tmp_path / "conf").mkdir()
+    for name in ("config", "other"):
+        (tmp_path / "conf" / f"{name}.yaml").write_text(
+            "defaults: [_self_, {override hydra/sweeper: optuna}]\nx: 1.0\n"
+        )
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import hydra\n@hydra.main(version_base=None, config_path='conf', config_name='config')\n"
+        "def main(cfg):\n    return cfg.x\nmain()\n"
+    )
+    asked = ("x=uniform(0,1)", "hydra.sweep.dir=s", "hydra.sweeper.tracking=null")
+    assert run(app, "-m", "-cn", "other", *asked, "hydra.sweeper.n_trials=1").code == 0
+    refused = run(app, "-m", *asked, "hydra.sweeper.n_trials=2")
+    assert refused.code == 1 and "another config, now config-name: other → nothing" in refused.err, refused
+    assert run(app, "-m", "--config-name=other", *asked, "hydra.sweeper.n_trials=2").code == 0
+    assert len(study(tmp_path / "s").trials) == 2
+
+
+def test_a_trial_that_raises_keyboard_interrupt_itself(run, tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import hydra\n@hydra.main(version_base=None)\ndef main(cfg):\n    raise KeyboardInterrupt\nmain()\n"
+    )
+    for launcher in ("local", "basic"):
+        done = run(
+            app, "-m", "hydra/sweeper=optuna", f"hydra/launcher={launcher}", "+x=1,2", f"hydra.sweep.dir={launcher}",
+            "hydra.sweeper.tracking=null",
+        )  # fmt: skip
+        assert done.code == 130 and "resume" in done.out, done
+
+
 def test_a_second_orchestrator_on_a_folder_is_refused(run, tmp_path):
     command = ("toy.py", *SWEEP, *SPACE, "sleep=100", "hydra.sweeper.n_trials=2")
     first = start(*command, cwd=tmp_path)

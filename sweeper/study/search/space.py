@@ -183,8 +183,8 @@ class SearchSpace:
         self._ambiguous = _incompatible([table for _, table in tables])
         self._tables = tables
         try_values(self.composer, tables, self.overrides)
-        for overrides in self.examples:
-            cfg = self.composer.compose(overrides)
+        for point, table in tables:
+            cfg = self.composer.compose(self.overrides({**{k: p.at(0.0) for k, p in table.items()}, **point}))
             for text in self.fixed:
                 check_leads(cfg, self.composer.parse(text))
         for point, table in tables:

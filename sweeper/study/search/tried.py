@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from hydra.core.override_parser.types import Override
@@ -12,6 +13,8 @@ from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 from sweeper.errors import ConfigError, nearest
 from sweeper.study.compose import Composer, all_keys, app_part, has_key
 from sweeper.study.search.parameter import Parameter, Point, Value
+
+_NAMED = re.compile(r" override '?([^'=\s]+)(?:=(.*))?")  # in what Hydra says
 
 Table = tuple[Point, Mapping[str, Parameter]]  # the parameters that are active where a point's options are chosen
 
@@ -51,15 +54,19 @@ def check_leads(cfg: DictConfig, override: Override) -> None:
 
 
 def _refused(error: Exception, table: Mapping[str, Parameter], p: Parameter, value: Value) -> ConfigError:
-    named, _, text = str(error).splitlines()[0].rpartition(" override ")[2].partition("=")
-    if named.lstrip("+") in table:  # the one that Hydra could not set, maybe another one's first value
-        p, value = table[named.lstrip("+")], text
+    first, *more = str(error).splitlines()
+    if said := _NAMED.search(first):  # the one that Hydra could not set, maybe another one's first value
+        named, text = said[1].lstrip("+"), said[2]
+        known = next((key for key in table if key == named or named.startswith(f"{key.lstrip('+')}.")), None)
+        if known is not None and known != p.key:
+            p, value = table[known], text or table[known].at(0.0)
     reason = str(error.__cause__ or error).splitlines()[0]
     if p.key.startswith("+") and "already" in reason:
         return ConfigError(
             f"{p.key} ({p.source}) must be a new key, got one that is there; write {p.key.lstrip('+')}=…"
         )
+    new = next((line for line in more if line.startswith("To append to your config")), None)
+    repair = "leave it out, or cast: int(…), float(…), str(…)" if new is None else f"t{new[1:]}"
     return ConfigError(
-        f"{p.key} ({p.source}) must have values that the config takes, got {value} of {p.written}: {reason}; "
-        "leave it out, or cast: int(…), float(…), str(…)"
+        f"{p.key} ({p.source}) must have values that the config takes, got {value} of {p.written}: {reason}; {repair}"
     )

@@ -83,8 +83,9 @@ class Results:
             if trial.state.name in self.counts:
                 self.counts[trial.state.name] += 1
         failed = [t for t in trials if t.state == TrialState.FAIL and t.number not in healed]
-        # the front of several directions, and what other orchestrators add to a storage, are asked of Optuna
-        self._told = not shared and len(asked["directions"]) == 1
+        # the front of several directions, constraints, and what others add to a storage, are asked of Optuna
+        constrained = getattr(study.sampler, "_constraints_func", None) is not None
+        self._told = not shared and not constrained and len(asked["directions"]) == 1
         best, submitted = pareto_or_best(study, BEST), folder.submissions()
         self._best = {t.number: list(t.values) for t in best}
         self._ran = {
