@@ -70,7 +70,14 @@ def load_all() -> None:
     package = importlib.import_module("bugs")
     for module in pkgutil.iter_modules(package.__path__, "bugs."):
         importlib.import_module(module.name)
-    for name in ("healthy", "healthy_models", "healthy_training", "healthy_designs", "healthy_threads"):
+    for name in (
+        "healthy",
+        "healthy_models",
+        "healthy_training",
+        "healthy_designs",
+        "healthy_threads",
+        "healthy_losses",
+    ):
         importlib.import_module(name)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
+
+from torch import nn
 
 from sweeper.errors import words
 
@@ -34,3 +37,23 @@ def call_by_name(function: Callable[..., Any], known: Mapping[str, Any], positio
     if len(parameters) == 1:
         return function(positional)
     return function(*positional[: len(parameters)] if parameters else ())
+
+
+def stateful(function: Callable[..., Any] | None) -> list[Any]:
+    """What a function refers to, or its object has, that keeps a state and is no module: optimizers, scalers, ….
+
+    Modules are left out, as a teacher may be large.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    if function is None:
+        return []
+    holder = getattr(function, "__self__", function)
+    found = list(vars(holder).values()) if hasattr(holder, "__dict__") else []
+    with suppress(TypeError):  # an object with __call__
+        used = inspect.getclosurevars(function)
+        found += [*used.nonlocals.values(), *used.globals.values()]
+    for each in list(found):
+        found += each if isinstance(each, (list, tuple)) else each.values() if isinstance(each, dict) else ()
+    kept = (e for e in found if hasattr(e, "state_dict") and hasattr(e, "load_state_dict"))
+    return list({id(e): e for e in kept if not isinstance(e, (nn.Module, type))}.values())

@@ -15,13 +15,14 @@ from torch.optim import Optimizer
 from sweeper.trial.check.batches import Batch, Inputs
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.outputs import CLASSES, EMBEDDING, VALUES, Family, Kind, family_of, kind_of, tensor_of
-from sweeper.trial.check.own_code import OwnCodeFailed, call_by_name, own_code
+from sweeper.trial.check.own_code import OwnCodeFailed, call_by_name, own_code, stateful
 from sweeper.trial.check.restore import untouched
 
 MOST_PARTS = 16  # calls of a step for one update
 PROBED = 64  # examples
 NARROW = 8  # outputs: below it two of them are too many of all to say
 OWN, SPREAD = 0.2, 0.25  # share of a gradient's change in the two classes; outputs that it is spread over
+HALF_EPS = 1e-4  # in half precision 1e-8 is 0
 DROPOUT = nn.modules.dropout._DropoutNd  # what torch's dropout modules have in common
 
 
@@ -79,7 +80,7 @@ class Subject:
     @contextmanager
     def untouched(self) -> Iterator[None]:
         """Whatever happens inside is undone; the global generators are seeded."""
-        with untouched(self.model, self.optimizer, self.scheduler, seed=self.seed):
+        with untouched(self.model, self.optimizer, self.scheduler, *self.held, seed=self.seed):
             yield
 
     def forward(self, inputs: Inputs, *, training: bool = False) -> Any:
@@ -116,6 +117,34 @@ class Subject:
         """True where a layer of the model does otherwise in training than in evaluation mode."""
         kinds = (DROPOUT, nn.modules.batchnorm._BatchNorm)
         return any(isinstance(module, kinds) for module in self.model.modules())
+
+    @cached_property
+    def held(self) -> tuple[Any, ...]:
+        """Other optimizers, schedules and the like that the person's own step changes as well."""
+        given = (self.model, self.optimizer, self.scheduler)
+        return tuple(each for each in stateful(self.step) if all(each is not one for one in given))
+
+    @cached_property
+    def supervised(self) -> bool:
+        """Other targets give another loss of the same outputs, or the loss can't be had."""
+        targets, few = self.batch.targets, range(min(len(self.batch), 4))
+        with self.untouched(), torch.no_grad():
+            try:
+                raw = self.forward(self.batch.inputs)
+                alike = [targets[i : i + 1].expand_as(targets) for i in few]
+                others = [*(targets.roll(by, 0) for by in few), *alike]
+                return len({float(self.loss(raw, other)) for other in others}) > 1
+            except Exception:  # loss_runs says so
+                return True
+
+    @cached_property
+    def pairs(self) -> bool:
+        """The outputs are a matrix of the batch's examples by themselves, as of similarities in contrastive losses."""
+        count = len(self.batch)
+        if count < 3 or self.first_outputs.shape != (count, count):
+            return False
+        with self.untouched(), torch.no_grad():
+            return self.outputs(self.batch.first(count - 1).inputs).shape == (count - 1, count - 1)
 
     @cached_property
     def first_outputs(self) -> Tensor:
@@ -260,7 +289,10 @@ def train(
     stop_below: float = -float("inf"),
 ) -> list[float]:  # fmt: skip
     """Losses of ``steps`` steps of Adam on the model itself, dropout modules off (recipe tip 9)."""
-    optimizer = torch.optim.Adam([p for _, p in subject.trainable()], lr=lr)
+    trained = [p for _, p in subject.trainable()]
+    optimizer = torch.optim.Adam(
+        trained, lr=lr, eps=HALF_EPS if any(p.dtype == torch.float16 for p in trained) else 1e-8
+    )
     losses: list[float] = []
     for number in range(steps):
         batch = batches(number)

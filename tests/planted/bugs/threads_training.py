@@ -389,3 +389,41 @@ def unknown_words(seed):
     model = Lambda(lambda m, t: m["h"]((m["e"](t) * (t > 0)[..., None]).sum(1) / 10), e=nn.Embedding(60, 32),
                    h=nn.Linear(32, 3))  # fmt: skip
     return {"model": model, "loss": nn.CrossEntropyLoss(), "data": loader(tokens, labels), "optimizer": adam(model)}
+
+
+@bug("optimisation", "two optimizers both hold the body", "optimizer_parameters")
+def two_optimizers(seed):
+    m = mlp()
+    both, head = adam(m), adam(m[-1])
+
+    def step(model, inputs, targets):
+        both.zero_grad()
+        F.cross_entropy(model(inputs), targets).backward()
+        both.step()
+        head.step()
+
+    return digits_program(m, seed, optimizer=both, step=step)
+
+
+@bug("optimisation", "weights tied by .data, so that two parameters are updated in one place", "optimizer_parameters")
+def tied_by_data(seed):
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.net = nn.Embedding(20, 32), nn.GRU(32, 32, batch_first=True)
+            self.head = nn.Linear(32, 20)
+            nn.init.normal_(self.embedding.weight, std=0.2)
+            self.head.weight.data = self.embedding.weight.data
+
+        def forward(self, x):
+            return self.head(self.net(self.embedding(x))[0])
+
+    g = torch.Generator().manual_seed(seed)
+    tokens = torch.randint(0, 20, (600, 13), generator=g)
+    for t in range(1, 13):
+        tokens[:, t] = (tokens[:, t - 1] * 3 + tokens[:, 0]) % 20
+    m = Tied()
+    return {
+        "model": m, "loss": lambda o, t: F.cross_entropy(o.flatten(0, 1), t.flatten()),
+        "data": loader(tokens[:, :-1], tokens[:, 1:]), "optimizer": adam(m), "causal": True,
+    }  # fmt: skip

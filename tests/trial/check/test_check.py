@@ -47,7 +47,7 @@ def test_a_failed_verdict_raises_with_its_numbers(tmp_path) -> None:
     with pytest.raises(AssertionError):  # pytest shows it as a failed assertion
         check(model, LOSS, data, optimizer=stale, only=only)
     report = check(model, LOSS, data, optimizer=stale, only=only, raises=False, page=tmp_path / "page.html")
-    assert report.failures[0].measured == {"stale": 4, "missing": 4}
+    assert report.failures[0].measured == {"stale": 4, "missing": 4, "twice": 0}
     assert "optimizer_parameters" in (tmp_path / "page.html").read_text()
 
 

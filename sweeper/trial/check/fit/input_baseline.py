@@ -33,7 +33,7 @@ class InputBaseline(Check):
         """The loss of the last steps of training, with inputs and with zeros; longer where that is close."""
         if len(subject.pool) < FEWEST:
             raise NotApplicable(f"there are {len(subject.pool)} examples, fewer than {FEWEST}")
-        if not _supervised(subject):
+        if not subject.supervised:
             raise NotApplicable("the loss does not look at the targets, so that answers of zeros may be right")
         values = main(subject.pool.inputs)  # a mask beside them stays
         number = number_of(subject.pool.inputs, values)
@@ -57,18 +57,6 @@ class InputBaseline(Check):
             measured={"gain": gain},
             pictures=(curves(series, "Training with inputs and with zeros in their place", y="loss"),),
         )  # fmt: skip
-
-
-def _supervised(subject: Subject) -> bool:
-    """Other targets give another loss."""
-    batch = subject.batch.first(SIZE)
-    with torch.no_grad():
-        raw = subject.forward(batch.inputs)
-        others = (
-            batch.targets,
-            *(batch.targets[i : i + 1].expand_as(batch.targets) for i in range(min(len(batch), 4))),
-        )
-        return len({float(subject.loss(raw, targets)) for targets in others}) > 1
 
 
 def _losses(subject: Subject, pool: Batch, steps: int) -> list[float]:

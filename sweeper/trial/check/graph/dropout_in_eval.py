@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from sweeper.trial.check.batches import Inputs
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.outputs import tensor_of
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
+
+_NORMAL = ("randn", "randn_like", "normal", "normal_")
+_PRODUCTS = ("mul", "mul_", "__mul__", "__rmul__", "multiply", "addcmul")
 
 
 class DropoutInEval(Check):
@@ -29,25 +35,45 @@ class DropoutInEval(Check):
         for name, model in models.items():
             if (change := _difference(model, subject.batch.inputs)) > worst:
                 worst, where = change, name
-        if worst > 0 and not where and not _supervised(subject):
+        if worst > 0 and not where and (reason := _draws_by_design(subject)):
             subject.facts["draws"] = True  # the same ones in each evaluation from here on
-            raise NotApplicable("the loss does not look at the targets: the model draws its own")
+            raise NotApplicable(reason)
         return self.judged(
             worst == 0, f"two evaluations of one batch{where} differ by {worst:.3g}", expected="0",
             measured={"difference": worst},
         )  # fmt: skip
 
 
-@torch.no_grad()
-def _supervised(subject: Subject) -> bool:
-    """Targets of other examples give another loss of the same outputs, or the loss can't be had."""
-    batch = subject.batch
-    try:
-        raw = subject.forward(batch.inputs)
-        losses = {float(subject.loss(raw, batch.targets.roll(by, 0))) for by in range(min(len(batch), 4))}
-    except Exception:  # loss_runs says so
-        return True
-    return len(losses) > 1
+def _draws_by_design(subject: Subject) -> str | None:
+    """Why a model may draw in evaluation as well."""
+    if not subject.supervised:
+        return "the loss does not look at the targets: the model draws its own"
+    subject.model.eval()
+    with _Noise() as noise:
+        subject.forward(subject.batch.inputs)
+    return "the model draws with a spread that it has learned" if noise.scaled else None
+
+
+class _Noise(TorchFunctionMode):
+    """Whether normal numbers are drawn, and multiplied by what has a gradient, as in a variational model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn: list[Tensor] = []
+        self.scaled = False
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        name = getattr(func, "__name__", "")
+        if name in _NORMAL and isinstance(result, Tensor) and not result.requires_grad:
+            self.drawn.append(result)
+        elif name in _PRODUCTS:
+            tensors = [a for a in args if isinstance(a, Tensor)]
+            noise = any(a is d for a in tensors for d in self.drawn)
+            self.scaled = self.scaled or (noise and any(a.requires_grad for a in tensors))
+        return result
 
 
 @torch.no_grad()

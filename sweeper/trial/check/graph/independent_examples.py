@@ -37,6 +37,8 @@ class IndependentExamples(Check):
             raise NotApplicable("outputs have time first")
         if len(before) != size:
             raise NotApplicable(f"outputs have {len(before)} rows for {size} examples")
+        if subject.pairs:
+            raise NotApplicable("outputs are a matrix of the batch's examples by themselves")
         late = torch.arange(size) >= size // 2
         leaks = [_leak(subject, inputs, before, rows) for rows in (late, ~late)]  # a recurrent net leaks one way alone
         leak, own = max(leaks, key=lambda found: found[0])

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from torch.optim import Optimizer
+
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.graph.leaves import leaves
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
+
+TIE = "give each parameter to one optimizer, and tie weights by name, head.weight = embedding.weight, not by .data"
 
 
 class OptimizerParameters(Check):
@@ -37,12 +43,29 @@ class OptimizerParameters(Check):
             words.append(f"{stale} tensors that are not the model's")
         if missing:
             words.append(f"leaves out {len(missing)} trainable ones ({', '.join(missing[:4])})")
+        twice = _twice(subject)
+        if twice:
+            words.append(f"{len(twice)} are updated twice a step ({', '.join(sorted(twice)[:4])})")
         return self.judged(
-            not stale and not missing,
+            not stale and not missing and not twice,
             ", ".join(words),
             expected="all trainable parameters of this model",
-            measured={"stale": stale, "missing": len(missing)},
+            measured={"stale": stale, "missing": len(missing), "twice": len(twice)},
+            advice=TIE if twice and not stale and not missing else "",
         )
+
+
+def _twice(subject: Subject) -> set[str]:
+    """Names of parameters that two of the step's optimizers hold, or that lie in memory where another one does."""
+    optimizers = [subject.given_optimizer, *(each for each in subject.held if isinstance(each, Optimizer))]
+    groups = [{id(p) for group in optimizer.param_groups for p in group["params"]} for optimizer in optimizers]
+    held = Counter(number for group in groups for number in group)
+    places = Counter((p.data_ptr(), p.shape) for p in subject.model.parameters() if p.numel())
+    return {
+        name
+        for name, p in subject.trainable()
+        if held[id(p)] > 1 or (p.numel() and places[p.data_ptr(), p.shape] > 1 and held[id(p)])
+    }
 
 
 def _of_the_loss(subject: Subject) -> set[int]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from torch import Tensor
+
 from sweeper.trial.check.batches import tensors
 from sweeper.trial.check.check import Check
 from sweeper.trial.check.graph.leaves import leaves
@@ -24,13 +26,10 @@ class RegisteredParameters(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """The leaves of the graph of one batch's loss, against the parameters that the model had before."""
-        known = {id(p) for p in subject.model.parameters()} | {id(t) for t in tensors(subject.batch.inputs)}
-        if subject.optimizer is not None:
-            known |= {id(p) for group in subject.optimizer.param_groups for p in group["params"]}
-        stray = [leaf for leaf in leaves(subject) if id(leaf) not in known]
-        if stray and len(subject.batch) > 1:  # what has a row an example was made from the predictions
+        stray = _stray(subject)
+        if stray and len(subject.batch) > 1:  # what has a row an example was made from the inputs or predictions
             fewer = replace(subject, batch=subject.batch.first(len(subject.batch) - 1), facts={})
-            shapes_of_fewer = [leaf.shape for leaf in leaves(fewer)]
+            shapes_of_fewer = [leaf.shape for leaf in _stray(fewer)]
             stray = [leaf for leaf in stray if leaf.shape in shapes_of_fewer]
         shapes = ", ".join(str(tuple(leaf.shape)) for leaf in stray[:4])
         return self.judged(
@@ -39,3 +38,11 @@ class RegisteredParameters(Check):
             + (f" (shapes {shapes})" if stray else ""),
             expected="none", measured={"stray": len(stray)},
         )  # fmt: skip
+
+
+def _stray(subject: Subject) -> list[Tensor]:
+    """Leaves that are neither the model's parameters, nor the optimizer's, nor inputs."""
+    known = {id(p) for p in subject.model.parameters()} | {id(t) for t in tensors(subject.batch.inputs)}
+    if subject.optimizer is not None:
+        known |= {id(p) for group in subject.optimizer.param_groups for p in group["params"]}
+    return [leaf for leaf in leaves(subject) if id(leaf) not in known]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.init.first_loss import first_loss
 from sweeper.trial.check.outputs import VALUES
@@ -28,6 +30,8 @@ class LastBias(Check):
         found = first_loss(subject)
         if not found.has_bias:
             raise NotApplicable("the outputs are not those of a last layer with a bias")
+        if not math.isfinite(found.best):
+            raise NotApplicable(f"the loss of a constant answer is {found.best:.3g}")
         words = f"the last bias as the answer costs {found.bias:.4g}, the best constant one {found.best:.4g}"
         measured = {"bias": found.bias, "best": found.best}
         if subject.kind.name == VALUES:

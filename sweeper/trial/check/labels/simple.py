@@ -77,6 +77,8 @@ def on_training(subject: Subject) -> Score:
         batch = sample(subject.pool)
         if not has_features(batch):
             raise NotApplicable("inputs do not vary")
+        if not subject.supervised:
+            raise NotApplicable("the loss does not look at the targets")
         y = targets_matrix(subject, batch.targets)
         if y.shape[1] > len(y) / 4:
             raise NotApplicable(f"{y.shape[1]} classes for {len(y)} examples are too many to say")

@@ -36,7 +36,7 @@ class LossBroadcast(Check):
             )  # fmt: skip
         shapes = f"outputs {tuple(subject.first_outputs.shape)}, targets {tuple(subject.batch.targets.shape)}"
         return self.judged(
-            found.is_mean or found.is_sum or found.separable,
+            found.is_mean or found.is_sum or found.separable or mixed == 1,  # a Dice loss over a batch is none of them
             f"the loss of {found.count} examples is {found.whole:.4g}, the mean over a loop {found.mean:.4g} "
             f"({shapes})",
             expected="the same, and no gradient from another example's target",

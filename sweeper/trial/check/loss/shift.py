@@ -5,8 +5,10 @@ from __future__ import annotations
 import torch
 
 from sweeper.trial.check.graph.sequences import time_first
-from sweeper.trial.check.outputs import CLASSES
+from sweeper.trial.check.outputs import BINARY, CLASSES
 from sweeper.trial.check.subject import Subject
+
+MIXED = 0.05  # of the move of its own gradient
 
 
 def shift_in_loss(subject: Subject) -> int:
@@ -37,25 +39,30 @@ def positions_mixed(subject: Subject) -> int:
     """How many positions' outputs have another gradient after one position's target has become another class.
 
     One in a loss over positions; 0 where there is none. That all are scaled alike, as by a weighted mean, does not
-    count.
+    count, nor what one position adds to sums over all of them, as in a Dice loss.
     """
     targets = subject.batch.first(4).targets
     outputs = subject.first_outputs.detach()[: len(targets)]
-    axis = subject.kind.axis
-    dense = subject.kind.name == CLASSES and not targets.is_floating_point() and targets.ndim >= 2
-    if not dense or outputs.movedim(axis, -1).shape[:-1] != targets.shape:
-        return 0
     outputs = outputs + torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
-    counted = [*(targets >= 0).nonzero()]
-    place = tuple(int(i) for i in counted[len(counted) // 2])
-    other = targets.clone()
-    other[place] = (targets[place] + 1) % subject.kind.count
-    gradients = (subject.loss_gradient(outputs, there) for there in (targets, other))
+    axis, other = subject.kind.axis, targets.clone()
+    whole = not targets.is_floating_point() and targets.ndim >= 2
+    if subject.kind.name == CLASSES and whole and outputs.movedim(axis, -1).shape[:-1] == targets.shape:
+        counted = [*(targets >= 0).nonzero()]
+        place = tuple(int(i) for i in counted[len(counted) // 2])
+        other[place] = (targets[place] + 1) % subject.kind.count
+    elif subject.kind.name == BINARY and targets.ndim >= 3 and targets.shape == outputs.shape:
+        place = tuple(size // 2 for size in targets.shape)
+        other[place] = 1 - other[place]
+    else:
+        return 0
+    gradients = [subject.loss_gradient(outputs, there) for there in (targets, other)]
+    if subject.kind.name == BINARY:
+        gradients, axis = [gradient[..., None] for gradient in gradients], -1  # one number a position
     before, after = (gradient.movedim(axis, -1).flatten(0, -2) for gradient in gradients)
     sizes = before.norm(dim=1)
     scale = float((after.norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
     moved = (after - scale * before).norm(dim=1)
-    return int((moved > 1e-3 * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
+    return int((moved > MIXED * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
 
 
 def examples_mixed(subject: Subject) -> int:
