@@ -213,22 +213,13 @@ def _as_params(search_space: Any) -> dict[str, str] | None:
         return None
     params = {}
     for key, node in dict(search_space).items():
-        kind, step = str(node.get("type")), node.get("step")
-        bounds = f"{node.get('low')}, {node.get('high')}"
-        match kind.rpartition(".")[2]:
-            case "categorical":
-                params[key] = "choice(" + ", ".join(_shown(c) for c in node["choices"]) + ")"
-            case "int" | "float" if step is not None and not node.get("log"):
-                params[key] = f"range({bounds}, step={step})"
-            case "int":
-                params[key] = f"tag(log, int(interval({bounds})))" if node.get("log") else f"int(interval({bounds}))"
-            case "float":
-                params[key] = f"loguniform({bounds})" if node.get("log") else f"uniform({bounds})"
-            case _:
-                raise ConfigError(
-                    f"hydra.sweeper.search_space.{key}.type must be int, float or categorical, got {kind!r}; "
-                    "better write it as hydra.sweeper.params"
-                )
+        kind = str(node.get("type")).rpartition(".")[2]
+        if kind not in ("int", "float", "categorical") or (meant := _of_peers({**node, "type": kind})) is None:
+            raise ConfigError(
+                f"hydra.sweeper.search_space.{key}.type must be int or float with low and high, or categorical with "
+                f"choices, got {dict(node)}; better write it as hydra.sweeper.params"
+            )
+        params[key] = meant
     return params
 
 
@@ -236,8 +227,40 @@ def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """``optimizer.lr`` may be written nested, as overrides from the command line make it."""
     pairs: list[tuple[str, Any]] = []
     for key, value in node.items():
+        if isinstance(value, Mapping) and (meant := _of_peers(value)) is not None:
+            raise ConfigError(
+                f"hydra.sweeper.params.{prefix}{key} must be a distribution as the command line has it, "
+                f"got {dict(value)}; write {prefix}{key}: {meant}"
+            )
         pairs += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
     return pairs
+
+
+def _of_peers(spec: Mapping[str, Any]) -> str | None:
+    """A distribution in the notation of W&B, Ax or Optuna in ours; None for anything else, such as keys of a config."""
+    if not set(spec) <= _OF_PEERS:
+        return None
+    for key in ("values", "choices"):
+        if isinstance(spec.get(key), list):
+            return f"choice({', '.join(_shown(value) for value in spec[key])})"
+    ends = spec.get("bounds", [spec.get("min", spec.get("low")), spec.get("max", spec.get("high"))])
+    if not isinstance(ends, list) or len(ends) != 2 or not all(isinstance(end, int | float) for end in ends):
+        return None
+    log = spec.get("log") or spec.get("log_scale") or "log" in str(spec.get("distribution"))
+    step = spec.get("q", spec.get("step"))
+    bounds = ", ".join(map(_shown, ends))
+    if step is not None and not log:
+        return f"range({bounds}, step={_shown(step)})"
+    kind = str(spec.get("value_type", spec.get("type", spec.get("distribution"))))
+    if "int" in kind or (kind in ("None", "range") and all(isinstance(end, int) for end in ends)):
+        return f"tag(log, int(interval({bounds})))" if log else f"int(interval({bounds}))"
+    return f"loguniform({bounds})" if log else f"uniform({bounds})"
+
+
+_OF_PEERS = {
+    "min", "max", "low", "high", "bounds", "values", "choices", "type", "distribution", "value_type", "log",
+    "log_scale", "q", "step",
+}  # fmt: skip
 
 
 def _shown(value: Any) -> str:

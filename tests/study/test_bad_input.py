@@ -30,6 +30,26 @@ SPACE = [  # command, what the line says
     ([M, "hydra.sweeper.params={optimizer.lr: 'nope('}"], ["optimizer.lr", "hydra.sweeper.params", "nope("]),
     ([M, "hydra.sweeper.search=optimiser.*"], ["hydra.sweeper.search", "optimiser.*", "optimizer.lr"]),
     ([M, "hydra.sweeper.search=[1]"], ["hydra.sweeper.search", "glob", "[1]"]),
+    (
+        [M, "+hydra.sweeper.params.optimizer.lr={min: 1e-4, max: 0.1}"],
+        ["hydra.sweeper.params.optimizer.lr", "got", "optimizer.lr: uniform(0.0001, 0.1)"],
+    ),
+    (
+        [M, "+hydra.sweeper.params.optimizer.lr={values: [1, 2]}"],
+        ["hydra.sweeper.params.optimizer.lr", "got", "optimizer.lr: choice(1, 2)"],
+    ),
+    (
+        [M, "+hydra.sweeper.params.optimizer.lr={distribution: log_uniform_values, min: 1e-4, max: 0.1}"],
+        ["hydra.sweeper.params.optimizer.lr", "got", "optimizer.lr: loguniform(0.0001, 0.1)"],
+    ),
+    (
+        [M, "+hydra.sweeper.params.optimizer.lr={type: range, bounds: [1, 8]}"],
+        ["hydra.sweeper.params.optimizer.lr", "got", "optimizer.lr: int(interval(1, 8))"],
+    ),
+    (
+        [M, "+hydra.sweeper.params.optimizer.lr={type: float, low: 0, high: 1, step: 0.5}"],
+        ["hydra.sweeper.params.optimizer.lr", "got", "optimizer.lr: range(0, 1, step=0.5)"],
+    ),
     ([M, "hydra.sweeper.search_space={x: {type: odd}}"], ["hydra.sweeper.search_space.x.type", "categorical", "odd"]),
     ([M, "hydra.sweeper.custom_search_space=nowhere.f"], ["hydra.sweeper.custom_search_space", "nowhere.f"]),
     ([M, "hydra/sweeper/sampler=grid"], ["optimizer.lr", "finite", "grid"]),
