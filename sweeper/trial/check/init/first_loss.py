@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.batches import Batch, tensors
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.loss.probe import known
 from sweeper.trial.check.outputs import (
@@ -46,6 +46,10 @@ def first_loss(subject: Subject) -> FirstLoss:
         raise NotApplicable("the loss takes more than one tensor of predictions, so it can't be probed")
     if subject.kind.name == EMBEDDING:
         raise NotApplicable("the outputs are embeddings, no scores of the classes")
+    if subject.pairs:
+        raise NotApplicable("the outputs are similarities of the batch's examples, whose scale is meant")
+    if subject.is_labels and any(torch.equal(t, subject.batch.targets) for t in tensors(subject.batch.inputs)):
+        raise NotApplicable("the model takes the labels, and may make their scores worse by a margin")
     if "first_loss" not in subject.facts:
         with subject.untouched(), torch.no_grad():
             subject.facts["first_loss"] = _first_loss(subject)
