@@ -32,10 +32,19 @@ def argv() -> list[str]:
 
 
 def interpreter_flags(given: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Python's own options in a command line, and what follows them: the program and its arguments."""
+    """Python's own options in a command line, and what follows them: the program and its arguments.
+
+    A module is ``-m`` and its name, and a program as text ``-c`` and that, however they were joined (``-Om name``).
+    """
     at = 1
-    while at < len(given) and given[at].startswith("-") and given[at] not in ("-", "-c", "-m"):
-        at += 2 if given[at] in ("-X", "-W", "--check-hash-based-pycs") else 1
+    while at < len(given) and given[at].startswith("-") and given[at] != "-":
+        word = given[at]
+        letter = "" if word.startswith("--") else next((c for c in word[1:] if c in "cmWX"), "")
+        if letter and letter in "cm":
+            before, _, rest = word[1:].partition(letter)
+            flags = [*given[1:at], *[f"-{before}"][: len(before)]]
+            return flags, [f"-{letter}", *[rest][: len(rest)], *given[at + 1 :]]
+        at += 2 if word == "--check-hash-based-pycs" or (letter and word.endswith(letter)) else 1
     return list(given[1:at]), list(given[at:])
 
 

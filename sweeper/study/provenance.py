@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,12 +82,12 @@ def _words() -> list[str]:
 
 def _own_words() -> list[str]:
     """What the app has taken off its arguments before Hydra read the rest, as one with argparse or click does."""
-    module = getattr(sys.modules.get("__main__"), "__spec__", None) is not None
-    given, start = argv(), program()[-1]
-    if start not in given or "-c" in program() or (module and "-m" not in given):
+    _, start = interpreter_flags(argv())
+    named = 2 if start[:1] == ["-m"] else 1
+    if start[:1] == ["-c"] or program()[-1] not in start[:named]:
         return []
     left, taken = _words(), []
-    for word in given[given.index("-m") + 2 if module else given.index(start) + 1 :]:
+    for word in start[named:]:
         if left and word == left[0]:
             left.pop(0)
         else:
@@ -123,24 +123,27 @@ def run_arguments(overrides: Sequence[str]) -> list[str]:
 
 def config_flags() -> dict[str, str]:
     """Hydra's flags that say which config is composed, by their long names."""
-    found, words = {}, iter(sys.argv[1:])
-    for word in words:
-        flag, equals, value = word.partition("=")
-        if flag in _CONFIG_FLAGS:
-            found[_CONFIG_FLAGS[flag]] = value if equals else next(words, "")
-    return found
+    return {name: value for _, name, value in _arguments() if name is not None}
 
 
 def _kept() -> list[str]:
     """What of this command's arguments one trial alone keeps."""
-    kept, words = [], iter(sys.argv[1:])
-    for word in words:
-        flag, equals, _ = word.partition("=")
-        if flag in _CONFIG_FLAGS:
-            kept += [word] if equals else [word, next(words, "")]
-        elif flag.lstrip("+~").startswith(("hydra.", "hydra/")) and not re.match(_OF_SWEEPS, flag.lstrip("+~")):
-            kept.append(word)
+    kept: list[str] = []
+    for words, name, _ in _arguments():
+        key = words[0].partition("=")[0].lstrip("+~")
+        if name is not None or (key.startswith(("hydra.", "hydra/")) and not re.match(_OF_SWEEPS, key)):
+            kept += words
     return kept
+
+
+def _arguments() -> Iterator[tuple[list[str], str | None, str]]:
+    """This command's arguments: the words of each, and for a flag of ``_CONFIG_FLAGS`` its long name and value."""
+    words = iter(sys.argv[1:])
+    for word in words:
+        flag, equals, value = word.partition("=")
+        name = _CONFIG_FLAGS.get(flag)
+        given = [word] if equals or name is None else [word, next(words, "")]
+        yield given, name, value if equals else given[-1]
 
 
 _CONFIG_FLAGS = {

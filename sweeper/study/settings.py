@@ -227,12 +227,15 @@ def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     """``optimizer.lr`` may be written nested, as overrides from the command line make it."""
     pairs: list[tuple[str, Any]] = []
     for key, value in node.items():
-        if isinstance(value, Mapping) and (meant := _of_peers(value)) is not None:
+        if not isinstance(value, Mapping):
+            pairs.append((f"{prefix}{key}", value))
+        elif (meant := _of_peers(value)) is None:
+            pairs += _dotted(value, f"{prefix}{key}.")
+        else:
             raise ConfigError(
                 f"hydra.sweeper.params.{prefix}{key} must be a distribution as the command line has it, "
                 f"got {dict(value)}; write {prefix}{key}: {meant}"
             )
-        pairs += _dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [(f"{prefix}{key}", value)]
     return pairs
 
 

@@ -135,10 +135,9 @@ class StudyFolder:
     def check_same(self, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
         """ConfigError that shows the difference if the command asks another study than the folder holds."""
         for field in IDENTITY:
-            old, new = (
-                recorded.get(field, asked[field] if field == "config" else None),
-                asked[field],
-            )  # older studies lack it
+            if field == "config" and field not in recorded:  # of an older version
+                continue
+            old, new = recorded.get(field), asked[field]
             if old != new:
                 what = "command" if field == "fixed" else field
                 raise ConfigError(

@@ -6,6 +6,8 @@ import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from bugs.model import Lambda
+from healthy_training import pairs_of_views, views
 from plants import adam, digits, digits_program, healthy, loader, mlp
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -40,48 +42,26 @@ def clip(seed):
     return {"model": m, "loss": loss, "data": triples(x, text, torch.zeros(len(x))), "optimizer": adam(m)}
 
 
-def views(seed):
-    """Two noisy views of each picture."""
-    x, *_ = digits(seed)
-    x, g = x.flatten(1), torch.Generator().manual_seed(seed)
-    return x + 0.3 * torch.randn(x.shape, generator=g), x + 0.3 * torch.randn(x.shape, generator=g)
-
-
 @healthy("Barlow Twins, targets of zeros that nobody uses")
 def barlow(seed):
-    class Twins(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = mlp(64, 16)
-
-        def forward(self, a, b):
-            return self.net(a), self.net(b)
-
     def loss(o, t):
         a, b = ((z - z.mean(0)) / (z.std(0) + 1e-5) for z in o)
         c = a.T @ b / len(a)
         return (1 - c.diagonal()).square().sum() + 0.01 * (c.square().sum() - c.diagonal().square().sum())
 
-    m, (a, b) = Twins(), views(seed)
+    m = Lambda(lambda m, a, b: (m["net"](a), m["net"](b)), net=mlp(64, 16))
+    a, b, _ = views(seed)
     return {"model": m, "loss": loss, "data": triples(a, b, torch.zeros(len(a))), "optimizer": adam(m)}
 
 
 @healthy("NT-Xent, targets are the examples' numbers, which nobody uses")
 def ntxent(seed):
-    class Encoder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = mlp(64, 32)
-
-        def forward(self, a, b):
-            return torch.stack([F.normalize(self.net(a), dim=1), F.normalize(self.net(b), dim=1)], 1)
-
     def loss(o, t):
         z, n = torch.cat([o[:, 0], o[:, 1]]), len(o)
         similar = (z @ z.T / 0.2).masked_fill(torch.eye(2 * n, dtype=torch.bool), -1e9)
         return F.cross_entropy(similar, torch.cat([torch.arange(n) + n, torch.arange(n)]))
 
-    m, (a, b) = Encoder(), views(seed)
+    m, (a, b, _) = pairs_of_views(32), views(seed)
     return {"model": m, "loss": loss, "data": triples(a, b, torch.arange(len(a))), "optimizer": adam(m)}
 
 

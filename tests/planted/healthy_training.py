@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.loss import values
+from bugs.model import Lambda
 from bugs.optimisation import scheduled, stepping
 from plants import adam, digits, digits_program, healthy, loader, mlp, table
 from torch import nn
@@ -170,28 +171,30 @@ def unet(seed):
     return {"model": model, "loss": loss, "data": loader(x, target), "optimizer": adam(model)}
 
 
-@healthy("two views, in-batch negatives (InfoNCE)")
-def info_nce(seed):
+def views(seed):
+    """Two noisy views of each picture, and its label."""
     x, y, *_ = digits(seed)
     g = torch.Generator().manual_seed(seed)
     a, b = (x + 0.3 * torch.randn(x.shape, generator=g) for _ in range(2))
+    return a, b, y
 
-    class Two(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net = mlp(64, 16)
 
-        def forward(self, a, b):
-            return torch.stack([F.normalize(self.net(a), dim=1), F.normalize(self.net(b), dim=1)], 1)
+def pairs_of_views(outputs):
+    """Normalised embeddings of two views, (examples, 2, outputs)."""
+    return Lambda(lambda m, a, b: F.normalize(torch.stack([m["net"](a), m["net"](b)], 1), dim=2), net=mlp(64, outputs))
 
-    model = Two()
+
+@healthy("two views, in-batch negatives (InfoNCE)")
+def info_nce(seed):
+    a, b, y = views(seed)
+    model = pairs_of_views(16)
 
     def loss(o, t):
         return F.cross_entropy(o[:, 0] @ o[:, 1].T / 0.2, torch.arange(len(o)))
 
     class Ds(Dataset):
         def __len__(self):
-            return len(x)
+            return len(y)
 
         def __getitem__(self, i):
             return a[i], b[i], y[i]

@@ -65,6 +65,7 @@ def test_the_commands_of_programs_that_are_no_script(tmp_path: Path) -> None:
         "folder": (["pkg"], "python pkg"),
         "text": (["-c", "from pkg.app import main; main()"], "python -c 'from pkg.app import main; main()'"),
         "flags": (["-B", "-X", "utf8", "-m", "pkg"], "python -B -X utf8 -m pkg"),
+        "joined": (["-BXutf8", "-Wdefault", "-Bmpkg"], "python -BXutf8 -Wdefault -B -m pkg"),
         "stdin": (["-"], "python -"),
     }
     for name, (words, typed) in starts.items():

@@ -226,11 +226,9 @@ def _as_choice(values: Any) -> str:
 
 def pareto_or_best(study: Study, count: int) -> Sequence[FrozenTrial]:
     """The best trials that meet the sampler's constraints: by value for one direction, the Pareto front for several."""
-    complete = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
-    if not complete:
-        return []
     if len(study.directions) > 1:
         return study.best_trials
+    complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
     feasible = [t for t in complete if all(value <= 0 for value in t.constraints.values())]
     sign = 1 if study.direction == optuna.study.StudyDirection.MINIMIZE else -1
     return sorted(feasible, key=lambda t: (sign * t.value, t.number))[:count]  # type: ignore[operator]

@@ -15,7 +15,7 @@ from sweeper.errors import ConfigError, nearest
 from sweeper.space_node import declared
 from sweeper.study.compose import Composer, all_keys, app_part, has_key
 from sweeper.study.search.parameter import Parameter, Point, Value, parameter
-from sweeper.study.search.tried import check_leads, try_values
+from sweeper.study.search.tried import check_leads, first_values, try_values
 from sweeper.study.settings import params_in
 from sweeper.study.view.terminal import say
 
@@ -183,10 +183,11 @@ class SearchSpace:
         self._ambiguous = _incompatible([table for _, table in tables])
         self._tables = tables
         try_values(self.composer, tables, self.overrides)
-        for point, table in tables:
-            cfg = self.composer.compose(self.overrides({**{k: p.at(0.0) for k, p in table.items()}, **point}))
-            for text in self.fixed:
-                check_leads(cfg, self.composer.parse(text))
+        leading = [self.composer.parse(text) for text in self.fixed if "$" in text]
+        for point, table in tables if leading else ():
+            cfg = self.composer.compose(self.overrides(first_values(point, table)))
+            for override in leading:
+                check_leads(cfg, override)
         for point, table in tables:
             for p in table.values():
                 label = "" if p.key in self.swept else self._label(p.key, point)

@@ -23,7 +23,7 @@ def try_values(composer: Composer, tables: Sequence[Table], overrides: Callable[
     """ConfigError for a value that a structured config refuses: each choice is set once, and each bound."""
     tried = set()
     for chosen, table in tables:
-        whole = {**{k: p.at(0.0) for k, p in table.items()}, **chosen}
+        whole = first_values(chosen, table)
         for p in table.values():
             if p.key in chosen or (p.key, p.written) in tried:
                 continue
@@ -34,6 +34,11 @@ def try_values(composer: Composer, tables: Sequence[Table], overrides: Callable[
                 except (HydraException, OmegaConfBaseException) as error:
                     raise _refused(error, table, p, value) from error
                 check_leads(cfg, composer.parse(p.override(value)))
+
+
+def first_values(chosen: Point, table: Mapping[str, Parameter]) -> Point:
+    """The point of each parameter's first value, where these options are chosen."""
+    return {**{k: p.at(0.0) for k, p in table.items()}, **chosen}
 
 
 def check_leads(cfg: DictConfig, override: Override) -> None:

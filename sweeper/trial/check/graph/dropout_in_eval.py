@@ -48,7 +48,6 @@ def _draws_by_design(subject: Subject) -> str | None:
     """Why a model may draw in evaluation as well."""
     if not subject.supervised:
         return "the loss does not look at the targets: the model draws its own"
-    subject.model.eval()
     with _Noise() as noise:
         subject.forward(subject.batch.inputs)
     return "the model draws with a spread that it has learned" if noise.scaled else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from sweeper.trial.check.graph.sequences import time_first
 from sweeper.trial.check.outputs import BINARY, CLASSES
@@ -55,14 +56,12 @@ def positions_mixed(subject: Subject) -> int:
         other[place] = 1 - other[place]
     else:
         return 0
-    gradients = [subject.loss_gradient(outputs, there) for there in (targets, other)]
+    gradients = (subject.loss_gradient(outputs, there) for there in (targets, other))
     if subject.kind.name == BINARY:
-        gradients, axis = [gradient[..., None] for gradient in gradients], -1  # one number a position
-    before, after = (gradient.movedim(axis, -1).flatten(0, -2) for gradient in gradients)
-    sizes = before.norm(dim=1)
-    scale = float((after.norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
-    moved = (after - scale * before).norm(dim=1)
-    return int((moved > MIXED * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
+        before, after = (gradient.reshape(-1, 1) for gradient in gradients)  # one number a position
+    else:
+        before, after = (gradient.movedim(axis, -1).flatten(0, -2) for gradient in gradients)
+    return _moved(before, after, share=MIXED)
 
 
 def examples_mixed(subject: Subject) -> int:
@@ -79,8 +78,14 @@ def examples_mixed(subject: Subject) -> int:
     outputs = outputs + torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
     other = targets.clone()
     other[count // 2] = targets[count // 2 - 1].flip(0)
-    before, after = (subject.loss_gradient(outputs, there) for there in (targets, other))
-    sizes = before.transpose(0, 1).flatten(1).norm(dim=1)
-    scale = float((after.transpose(0, 1).flatten(1).norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
-    moved = (after - scale * before).transpose(0, 1).flatten(1).norm(dim=1)
-    return int((moved > 1e-3 * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
+    gradients = (subject.loss_gradient(outputs, there) for there in (targets, other))
+    before, after = (gradient.transpose(0, 1).flatten(1) for gradient in gradients)
+    return _moved(before, after, share=1e-3)
+
+
+def _moved(before: Tensor, after: Tensor, *, share: float) -> int:
+    """Rows of gradients that moved, beside a scale of all, by more than ``share`` of the one that moved most."""
+    sizes = before.norm(dim=1)
+    scale = float((after.norm(dim=1) / sizes.clamp(min=1e-30))[sizes > 0].median())
+    moved = (after - scale * before).norm(dim=1)
+    return int((moved > share * float(moved.max())).sum()) if float(moved.max()) > 0 else 0
