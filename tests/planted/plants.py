@@ -77,6 +77,7 @@ def load_all() -> None:
         "healthy_designs",
         "healthy_threads",
         "healthy_losses",
+        "healthy_own",
     ):
         importlib.import_module(name)
 

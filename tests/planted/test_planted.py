@@ -14,6 +14,7 @@ HEALTHY = (
     "causal transformer, shift in the loss", "imbalanced, nine in ten, plain start", "L-BFGS with a closure",
     "a loss with a weight of its own, which the optimizer has", "twelve rows, linear regression",
     "missing inputs (NaN), which the model replaces and marks", "embeddings, the classes' proxies in the loss",
+    "own backward on purpose: rounding, straight through", "streams whose workers share the examples",
 )  # fmt: skip
 
 

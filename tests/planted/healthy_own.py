@@ -1,0 +1,123 @@
+"""Healthy programs with parts that a person wrote anew: no verdict may fail."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from bugs.own_parts import CrossEntropy, Decayed, Product, Stream, Swish, activated, decaying, product
+from plants import digits, digits_program, healthy, mlp
+from torch.autograd import Function
+from torch.utils.data import DataLoader
+
+
+@healthy("own backward: an activation")
+def activation(seed):
+    return digits_program(activated(Swish), seed)
+
+
+@healthy("own backward: a linear layer")
+def linear(seed):
+    return digits_program(product(Product), seed)
+
+
+@healthy("own backward: the loss")
+def own_loss(seed):
+    return digits_program(mlp(), seed, loss=lambda o, t: CrossEntropy.apply(o, t))
+
+
+class Rounded(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return (x * 16).round() / 16
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
+class Bounded(Function):
+    """Gradients go on where they bring a number back."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return gradient * ((x.abs() <= 1) | (gradient * x > 0))
+
+
+class Clipped(Function):
+    """Hands on what it gets, and less of the gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.clamp(-0.01, 0.01)
+
+
+@healthy("own backward on purpose: rounding, straight through")
+def rounded(seed):
+    return digits_program(activated(Rounded), seed)
+
+
+@healthy("own backward on purpose: bounds that gradients may lead back from")
+def bounded(seed):
+    return digits_program(activated(Bounded), seed)
+
+
+@healthy("own backward on purpose: a gradient clipped between layers")
+def clipped(seed):
+    model = activated(Swish)
+    activate = model.function
+    model.function = lambda x: Clipped.apply(activate(x))
+    return digits_program(model, seed)
+
+
+@healthy("own decay beside Adam's step")
+def decay(seed):
+    return decaying(seed, 1 - 1e-4)
+
+
+@healthy("own optimizer with decay")
+def optimizer_with_decay(seed):
+    model = mlp()
+    return digits_program(model, seed, optimizer=Decayed(model.parameters(), 0.1, 1))
+
+
+@healthy("weights put back on a sphere after each step")
+def sphere(seed):
+    program = digits_program(mlp(), seed)
+    model, optimizer = program["model"], program["optimizer"]
+
+    def put_back():
+        with torch.no_grad():
+            for p in model.parameters():
+                if p.ndim > 1:
+                    p.copy_(F.normalize(p, dim=1))
+
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        put_back()
+        return loss
+
+    put_back()
+    return {**program, "step": step}
+
+
+@healthy("streams whose workers share the examples")
+def shared(seed):
+    x, y, vx, vy = digits(seed)
+    return digits_program(
+        mlp(), seed, data=DataLoader(Stream(x, y, shared=True), 64, num_workers=2),
+        val=DataLoader(Stream(vx, vy, shared=True), 64, num_workers=2),
+    )  # fmt: skip
