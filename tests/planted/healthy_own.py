@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from bugs.own_parts import CrossEntropy, Decayed, Product, Stream, Swish, activated, decaying, product
-from plants import digits, digits_program, healthy, mlp
+from bugs.own_parts import (
+    CrossEntropy,
+    Decayed,
+    Product,
+    Stream,
+    Swish,
+    activated,
+    cutmix,
+    decaying,
+    mixed_in_step,
+    mixup,
+    product,
+)
+from plants import cnn, digits, digits_program, healthy, mlp
 from torch.autograd import Function
 from torch.utils.data import DataLoader
 
@@ -121,3 +134,41 @@ def shared(seed):
         mlp(), seed, data=DataLoader(Stream(x, y, shared=True), 64, num_workers=2),
         val=DataLoader(Stream(vx, vy, shared=True), 64, num_workers=2),
     )  # fmt: skip
+
+
+def mixed_labels(own, others, share):
+    return share * own + (1 - share) * others
+
+
+@healthy("mixup in the step")
+def mixup_in_step(seed):
+    return mixed_in_step(seed, mixup, mixed_labels)
+
+
+@healthy("CutMix in the step")
+def cutmix_in_step(seed):
+    return mixed_in_step(seed, cutmix, mixed_labels)
+
+
+@healthy("mixup or CutMix in every second step, labels smoothed")
+def at_times(seed):
+    def mix(x):
+        if np.random.rand() < 0.5:
+            return x, torch.arange(len(x)), 1.0
+        return (mixup if np.random.rand() < 0.5 else cutmix)(x)
+
+    program = mixed_in_step(seed, mix, mixed_labels)
+    return {**program, "loss": lambda o, t: F.cross_entropy(o, t, label_smoothing=0.1)}
+
+
+@healthy("mixup with a share for each example")
+def each_its_own(seed):
+    def augment(x, y, generator):
+        share = torch.rand(len(x), 1, generator=generator)
+        share = torch.maximum(share, 1 - share)
+        other = torch.randperm(len(x), generator=generator)
+        hot = F.one_hot(y, 10).float()
+        wide = share[:, :, None, None]
+        return wide * x + (1 - wide) * x[other], share * hot + (1 - share) * hot[other]
+
+    return digits_program(cnn(), seed, augment=augment)

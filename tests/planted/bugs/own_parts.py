@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from plants import bug, digits, digits_program, loader, mlp
+from plants import bug, cnn, digits, digits_program, loader, mlp
 from torch import nn
 from torch.autograd import Function
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -184,3 +185,61 @@ def whole_validation(seed):
     x, y, vx, vy = digits(seed)
     val = DataLoader(Stream(vx, vy, shared=False), 64, num_workers=2)
     return digits_program(mlp(), seed, data=loader(x, y), val=val)
+
+
+def mixed_in_step(seed, mix, labels):
+    """Adam in a step of one's own: ``mix(x)`` gives inputs, the other examples and the share of the first ones."""
+    program = digits_program(cnn(), seed)
+    model, optimizer = program["model"], program["optimizer"]
+
+    def step(batch):
+        x, y = batch
+        x, other, share = mix(x)
+        optimizer.zero_grad()
+        out = model(x)
+        loss = labels(F.cross_entropy(out, y), F.cross_entropy(out, y[other]), share)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return {**program, "step": step}
+
+
+def mixup(x):
+    share, other = float(np.random.beta(1, 1)), torch.randperm(len(x))
+    return share * x + (1 - share) * x[other], other, share
+
+
+def cutmix(x):
+    other, (top, left) = torch.randperm(len(x)), torch.randint(0, 4, (2,))
+    tall, wide = torch.randint(2, 7, (2,))
+    x = x.clone()
+    box = x[:, :, top : top + tall, left : left + wide]
+    share = 1 - box[0, 0].numel() / 64
+    x[:, :, top : top + tall, left : left + wide] = x[other][:, :, top : top + tall, left : left + wide]
+    return x, other, share
+
+
+@bug("loss", "mixup in the step, the labels' shares exchanged", "mixed_labels")
+def exchanged(seed):
+    return mixed_in_step(seed, mixup, lambda own, others, share: (1 - share) * own + share * others)
+
+
+@bug("loss", "mixup in the step, without the other labels", "mixed_labels")
+def first_only(seed):
+    return mixed_in_step(seed, mixup, lambda own, others, share: own)
+
+
+@bug("loss", "CutMix in the step, the labels' shares exchanged", "mixed_labels")
+def exchanged_boxes(seed):
+    return mixed_in_step(seed, cutmix, lambda own, others, share: (1 - share) * own + share * others)
+
+
+@bug("data", "mixup as augmentation, the labels' shares exchanged", "mixed_labels", "augmentation_label")
+def exchanged_augmentation(seed):
+    def augment(x, y, generator):
+        other, share = torch.randperm(len(x), generator=generator), torch.rand(1, generator=generator)
+        hot = F.one_hot(y, 10).float()
+        return share * x + (1 - share) * x[other], (1 - share) * hot + share * hot[other]
+
+    return digits_program(cnn(), seed, augment=augment)
