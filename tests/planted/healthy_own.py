@@ -12,6 +12,7 @@ from bugs.own_parts import (
     Stream,
     Swish,
     activated,
+    blobs,
     cutmix,
     decaying,
     mixed_in_step,
@@ -172,3 +173,8 @@ def each_its_own(seed):
         return wide * x + (1 - wide) * x[other], share * hot + (1 - share) * hot[other]
 
     return digits_program(cnn(), seed, augment=augment)
+
+
+@healthy("mirrored pictures and positions")
+def positions_follow(seed):
+    return blobs(seed, lambda flipped, y: torch.where(flipped[:, None], y * torch.tensor([-1.0, 1.0]), y))

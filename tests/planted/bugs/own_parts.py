@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from plants import bug, cnn, digits, digits_program, loader, mlp
+from plants import adam, bug, cnn, digits, digits_program, loader, mlp
 from torch import nn
 from torch.autograd import Function
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
@@ -243,3 +243,33 @@ def exchanged_augmentation(seed):
         return share * x + (1 - share) * x[other], (1 - share) * hot + share * hot[other]
 
     return digits_program(cnn(), seed, augment=augment)
+
+
+def blobs(seed, turned):
+    """Where a spot lies in a picture, (x, y) from the left upper corner; mirrored at random."""
+    g = torch.Generator().manual_seed(seed)
+    where = 2 + 11 * torch.rand(1200, 2, generator=g)
+    axis = torch.arange(16.0)
+    near = [-(axis - where[:, i, None]).square() / 4 for i in (0, 1)]
+    x = (near[0][:, None, :] + near[1][:, :, None]).exp()[:, None] + 0.1 * torch.randn(1200, 1, 16, 16, generator=g)
+    x = (x - x.mean()) / x.std()
+    y = (where - 7.5) / 3.2
+
+    def mirror(x, y, generator):
+        flipped = torch.rand(len(x), generator=generator) < 0.5
+        x = torch.where(flipped[:, None, None, None], x.flip(3), x)
+        return x, turned(flipped, y)
+
+    model = nn.Sequential(nn.Flatten(), nn.Linear(256, 64), nn.ReLU(), nn.Linear(64, 2))
+    return {"model": model, "loss": F.mse_loss, "data": loader(x[:1000], y[:1000]),
+            "val": loader(x[1000:], y[1000:], shuffle=False), "optimizer": adam(model), "augment": mirror}  # fmt: skip
+
+
+@bug("data", "mirrored pictures, positions as they were", "targets_follow")
+def positions_stay(seed):
+    return blobs(seed, lambda flipped, y: y)
+
+
+@bug("data", "mirrored pictures, the wrong coordinate mirrored", "targets_follow")
+def wrong_coordinate(seed):
+    return blobs(seed, lambda flipped, y: torch.where(flipped[:, None], y * torch.tensor([1.0, -1.0]), y))

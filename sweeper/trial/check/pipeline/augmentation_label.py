@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sweeper.trial.check.batches import Batch, join
+from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.labels.simple import FEWEST, features, sample
-from sweeper.trial.check.pipeline.augmented import augmented
+from sweeper.trial.check.pipeline.augmented import in_batches
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -28,7 +28,7 @@ class AugmentationLabel(Check):
     def measure(self, subject: Subject) -> Verdict:
         """How often the nearest of the others shares the label: plain among plain, augmented among all there are."""
         pool = sample(subject.pool).first(MOST)
-        changed = _in_batches(subject, pool)
+        changed = in_batches(subject, pool)
         if changed.targets.shape != pool.targets.shape:
             raise NotApplicable("augmentation mixes targets")
         if len(pool) < FEWEST:
@@ -53,7 +53,7 @@ class AugmentationLabel(Check):
 
     def _drawn(self, subject: Subject, pool: Batch, raw: Tensor, draw: int) -> tuple[Tensor, Tensor]:
         """The pool augmented once more, and its labels; no row where targets became mixed."""
-        changed = _in_batches(subject, pool, 100 * draw)
+        changed = in_batches(subject, pool, 100 * draw)
         return _scaled(features(changed), raw), subject.labels(changed.targets).cpu().double()
 
 
@@ -68,8 +68,3 @@ def _nearest(examples: Tensor, others: list[tuple[Tensor, Tensor]]) -> Tensor:
     distances = torch.stack([torch.cdist(examples, x).fill_diagonal_(float("inf")) for x, _ in others])
     place = distances.permute(1, 0, 2).flatten(1).argmin(1)
     return torch.cat([labels for _, labels in others])[place]
-
-
-def _in_batches(subject: Subject, pool: Batch, first: int = 0) -> Batch:
-    rows = torch.split(torch.arange(len(pool)), 128)
-    return join([augmented(subject, pool.take(part), first + number + 1) for number, part in enumerate(rows)])

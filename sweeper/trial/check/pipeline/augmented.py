@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sweeper.trial.check.batches import Batch
+from sweeper.trial.check.batches import Batch, join
 from sweeper.trial.check.check import NotApplicable
 from sweeper.trial.check.own_code import own_code
 from sweeper.trial.check.subject import Subject
@@ -35,3 +35,9 @@ def augmented(subject: Subject, batch: Batch, epoch: int) -> Batch:
     if isinstance(result, tuple) and len(result) == 2 and len(needed) >= 2:
         return Batch(result[0], result[1])
     return Batch(result, batch.targets)
+
+
+def in_batches(subject: Subject, pool: Batch, first: int = 0) -> Batch:
+    """Many examples, augmented a batch at a time, each as in another epoch."""
+    rows = torch.split(torch.arange(len(pool)), 128)
+    return join([augmented(subject, pool.take(part), first + number + 1) for number, part in enumerate(rows)])
