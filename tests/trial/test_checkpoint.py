@@ -99,7 +99,7 @@ def test_a_torn_checkpoint_leaves_the_earlier_one(tmp_path):
 
 
 @given(damage=st.sampled_from(DAMAGE), at=st.floats(0, 0.999), noise=st.binary(min_size=1, max_size=9))
-@settings(deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_damaged_one_is_what_was_written_or_nothing(tmp_path_factory, damage, at, noise):
     checkpoint = Checkpoint(tmp_path_factory.mktemp("c"), every_s=30, config=CONFIG)
     checkpoint.save({"weights": torch.arange(300), "epoch": 2})

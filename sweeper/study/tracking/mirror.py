@@ -142,7 +142,8 @@ class Mirror:
             if not is_refusal(error):
                 raise
             self.refused.add(number)
-            self.say({"error": f"the record of trial {number} can't be tracked: {one_line(error)}"})
+            which = "this run" if number is None else f"trial {number}"
+            self.say({"error": f"the record of {which} can't be tracked: {one_line(error)}"})
 
     def _taken(self, trial: Trial) -> None:
         number = trial.number

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import getpass
+import json
 import logging
 import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from sweeper.study.tracking.sqlite_store import made
 from sweeper.study.tracking.stored import Stored
 from sweeper.study.tracking.target import Target
 
-PARAMS_PER_BATCH = 100  # MLflow's limits: 100 parameters, 1000 metrics, 1000 entities in all
-METRICS_PER_BATCH = 800
+MOST = {"Param": 100, "RunTag": 100, "Metric": 800}  # in a request; 1000 of all kinds
+BYTES = 900_000  # of a request, which may have 1 MB
 RUNS_PER_PAGE = 1000
 AT_ONCE = 4  # runs on their way to a server
 
@@ -236,15 +237,14 @@ class Store:
         params = list(run.params.items()) if stored.params != len(run.params) else []
         if not (tags or params or run.metrics):
             return
-        params_in, metrics_in = _chunks(params, PARAMS_PER_BATCH), _chunks(run.metrics, METRICS_PER_BATCH)
-        batches: list[Any] = list(zip_longest(params_in, metrics_in, fillvalue=())) or [((), ())]
-        for i, (some_params, some_metrics) in enumerate(batches):
-            self._store.log_batch(
-                stored.run_id,
-                metrics=[Metric(m.key, m.value, m.time_ms, m.step) for m in some_metrics],
-                params=[Param(key, value) for key, value in some_params],
-                tags=[RunTag(k, v) for k, v in tags.items()] if i == len(batches) - 1 else [],
-            )
+        told = [
+            *(Param(key, value) for key, value in params),
+            *(Metric(m.key, m.value, m.time_ms, m.step) for m in run.metrics),
+            *(RunTag(key, value) for key, value in tags.items()),  # the last of them is the cursor
+        ]
+        for batch in _batches(told):
+            of_kind = {kind: [each for each in batch if isinstance(each, kind)] for kind in (Metric, Param, RunTag)}
+            self._store.log_batch(stored.run_id, *of_kind.values())
         stored.tags.update(tags)
         stored.params = len(run.params)
 
@@ -253,5 +253,18 @@ def _same(stored: Stored) -> Stored:
     return stored
 
 
-def _chunks(items: list[Any], size: int) -> list[list[Any]]:
-    return [items[i : i + size] for i in range(0, len(items), size)]
+def _batches(told: Iterable[Any]) -> Iterator[list[Any]]:
+    """Metrics, parameters and tags in their order, in as few requests as MLflow takes them."""
+    batch: list[Any] = []
+    counts: Counter[type] = Counter()
+    size = 0
+    for each in told:
+        kind, length = type(each), len(json.dumps([each.key, each.value])) + 100
+        if counts[kind] == MOST[kind.__name__] or size + length > BYTES:
+            yield batch
+            batch, counts, size = [], Counter(), 0
+        batch.append(each)
+        counts[kind] += 1
+        size += length
+    if batch:
+        yield batch

@@ -15,7 +15,7 @@ keys = st.integers() | st.text(max_size=12) | st.sampled_from(["yes", "null", "a
 trees = st.recursive(scalars, lambda t: st.lists(t, max_size=3) | st.dictionaries(keys, t, max_size=4), max_leaves=15)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(keys, trees, min_size=1, max_size=4))
 def test_a_config_written_part_by_part_is_the_same_text(content):
     assert yaml_of(content) == _yaml(content)
@@ -27,7 +27,7 @@ texts = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(texts, max_size=4))
 def test_a_list_is_read_back_as_it_was(content):
     assert yaml.safe_load(yaml_list(content)) == content

@@ -250,3 +250,29 @@ def test_a_folder_without_a_study_is_one_line(project: Any, tmp_path: Path) -> N
     assert "must hold a study" in said(str(tmp_path))
     assert "is one trial of a study" in said(str(project.path / "0000"))
     assert "use sqlite:///mlflow.db" in said(str(project.path), "--tracking-uri", "./mlruns")
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_more_than_a_request_may_have(project: Any, live: bool) -> None:
+    """MLflow takes 100 parameters, 100 tags, 1000 metrics and 1 MB at once."""
+    said = Attempt(project.submit(0, lr=0.1), 0)
+    relay = project.live() if live else None
+    said.start(number=0, config={f"p.{i}": "\N{SNOWMAN}" * 900 for i in range(250)})
+    if relay:
+        relay.until(lambda line: line.get("trial") == 0)
+    said.tags({f"tag {i}": "\N{SNOWMAN}" * 1200 for i in range(250)})
+    for step in range(3):
+        said.metrics(step, {f"m{i}": i * step for i in range(700)})
+    said.end("COMPLETE", [0.5])
+    project.study.end("COMPLETE", None)
+    if relay:
+        assert relay.close("finish\n") == 0, relay.said
+        assert not [line for line in relay.said if "error" in line]
+    else:
+        project.sync()
+    found = project.contents()
+    assert found == project.from_scratch()
+    name = next(row[0] for row in found["runs"] if row[0].startswith("0000"))
+    counts = {table: sum(row[0] == name for row in found[table]) for table in ("params", "metrics")}
+    assert counts["params"] == 251 and counts["metrics"] == 2100 + 1
+    assert sum(row[0] == name and row[1].startswith("tag ") for row in found["tags"]) == 250

@@ -76,3 +76,17 @@ def test_nobody_has_to_wait_for_a_slow_server(run: Any, server: Server, tmp_path
     assert later[-1] == "my s"
     done = run(*later[1:], MLFLOW_TRACKING_URI=server.uri)
     assert done.code == 0 and "2 of 2 runs" in done.out, done
+
+
+@pytest.mark.long
+def test_a_server_takes_runs_of_any_size(project: Any, server: Server) -> None:
+    server.start()
+    said = project.run(0)
+    live = project.live("--tracking-uri", server.uri)
+    live.until(lambda line: line.get("trial") == 0)
+    for attempt in (said, project.run(1)):
+        attempt.tags({f"tag {i}": "\N{SNOWMAN}" * 2000 for i in range(250)})
+        attempt.end("COMPLETE", [0.5])
+    project.study.end("COMPLETE", None)
+    assert live.close("finish\n") == 0, live.said
+    assert project.contents(server.database) == project.from_scratch()

@@ -9,7 +9,7 @@ from sweeper.trial.check.step.observe import Seen, two_steps
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import PASS, Verdict
 
-OLD = 0.3  # of the previous gradient in the one that is used; 0 when cleared, 1 when not
+OLD = 0.5  # of the previous gradient in the one that is used; 0 when cleared, 1 when not, 0.3 by chance with CutMix
 
 
 class FreshGradients(Check):
