@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,10 @@ def test_shared_memory_goes_with_its_trial(quick, method):
     mine = os.getpid()
     done = quick("undone.py", *ALL, "leave=shared,killed", f"id={mine}", f"hydra.launcher.start_method={method}")
     assert done.code == 1 and "killed by signal 9" in done.err, done
-    assert list(Path("/dev/shm").glob(f"undone-{mine}-*")) == []
+    deadline = time.monotonic() + 20  # a killed trial's tracker is a process of its own, and may be the last to end
+    while left := list(Path("/dev/shm").glob(f"undone-{mine}-*")):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 @pytest.mark.long
