@@ -146,7 +146,7 @@ def _row(trial: Trial) -> str:
 
 def _total(folder: Path) -> int:
     found = read_results(folder) or {}
-    return int(found.get("n_trials") or 0)
+    return int(found.get("total") or found.get("n_trials") or 0)
 
 
 def _orchestrator(folder: Path) -> str | None:

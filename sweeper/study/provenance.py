@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +73,14 @@ def program() -> list[str]:
     if spec is not None and spec.name != "__main__":  # which a zip file's is, or a folder's
         return ["python", *flags, "-m", spec.name.removesuffix(".__main__")]
     return ["python", *flags, *(start[:2] if sys.argv[:1] == ["-c"] else sys.argv[:1])]
+
+
+def typed(overrides: Iterable[str]) -> bool:
+    """Whether the command line gave Hydra its overrides: hydra_zen.launch gives its own, and so may a test."""
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    named = Path(sys.argv[0]).name if sys.argv else ""
+    own = main is None or named in ("-", "-c", Path(main).name, Path(main).parent.name)  # of a folder, or a zip file
+    return own and set(overrides) <= set(sys.argv[1:])
 
 
 def _words() -> list[str]:

@@ -94,13 +94,17 @@ class Tracking:
 
 
 def read_tracking(value: Any) -> Tracking | None:
-    """``mlflow``, null, or ``{uri: …, experiment: …}``."""
-    if value is None:
+    """``mlflow``, null, or ``{uri: …, experiment: …}``; a mapping of other keys is the app's own, and says nothing."""
+    if value is None or value is False:
         return None
+    ours = {"uri", "experiment"}
     keys = dict(value) if isinstance(value, Mapping) else {}
-    if set(keys) - {"uri", "experiment"} or not (isinstance(value, Mapping) or value == "mlflow"):
+    if (keys or isinstance(value, list)) and not any(key in ours or nearest(str(key), ours) for key in keys):
+        return Tracking()
+    if keys.keys() - ours or not (isinstance(value, Mapping) or value in ("mlflow", True)):
         raise ConfigError(
-            f"tracking must be mlflow, null or {{uri: …, experiment: …}}, got {value!r}; try tracking=mlflow"
+            f"tracking must be mlflow, null or {{uri: …, experiment: …}}, got {value!r}; try tracking=mlflow, or "
+            "hydra.sweeper.tracking=mlflow where the app has a key tracking of its own"
         )
     uri = _text(keys.get("uri"))
     if uri is not None:
@@ -202,9 +206,16 @@ def _params(value: Any) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise ConfigError(
             f"hydra.sweeper.params must map keys to distributions, got {value!r}; "
-            "write params: {{optimizer.lr: loguniform(1e-4, 1e-1)}}"
+            "write params: {optimizer.lr: 'loguniform(1e-4, 1e-1)'}"
         )
-    return {str(k): _shown(v) for k, v in _dotted(value)}
+    pairs = _dotted(value)
+    for key, written in pairs:
+        if written is None and not key.rpartition(".")[2].isidentifier():
+            raise ConfigError(
+                f"hydra.sweeper.params must map keys to distributions, got the key {key!r} without one; in YAML's "
+                "{…} a comma ends a value: write {x: '1,2'}"
+            )
+    return {str(k): _shown(v) for k, v in pairs}
 
 
 def _as_params(search_space: Any) -> dict[str, str] | None:

@@ -35,6 +35,7 @@ LOCK = "study.lock"
 _TEXTS = ("study_id", "name", "app", "cwd", "command", "commit", "metric")
 
 # what makes a study the same study: a resumed one must ask the same
+_BLANKS = re.compile(r"""('(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")|\s*([,()\[\]{}:])\s*""")
 IDENTITY = ("space", "fixed", "config", "directions", "sampler", "repeats")
 
 
@@ -138,7 +139,7 @@ class StudyFolder:
             if field == "config" and field not in recorded:  # of an older version
                 continue
             old, new = recorded.get(field), asked[field]
-            if old != new:
+            if _unspaced(old) != _unspaced(new):
                 what = "command" if field == "fixed" else field
                 raise ConfigError(
                     f"{self.path.name} was started with another {what}, now {_difference(old, new)}; "
@@ -253,6 +254,15 @@ def safe_name(name: str) -> str:
             f"hydra.sweeper.study_name must be one folder name without / or \\, got {name!r}; try study_name=first"
         )
     return name
+
+
+def _unspaced(value: Any) -> Any:
+    """Without the blanks beside punctuation, which Hydra's grammar does not read, but for those in quotes."""
+    if isinstance(value, dict):
+        return {key: _unspaced(text) for key, text in value.items()}
+    if isinstance(value, list):
+        return [_unspaced(text) for text in value]
+    return _BLANKS.sub(lambda found: found[1] or found[2] or "", value) if isinstance(value, str) else value
 
 
 def _difference(old: Any, new: Any) -> str:

@@ -26,7 +26,7 @@ from sweeper.study.launchers.batch import BatchSlots
 from sweeper.study.launchers.local import LocalSlots
 from sweeper.study.loop import Loop
 from sweeper.study.mend import mend_files
-from sweeper.study.provenance import Provenance, command_line, config_flags
+from sweeper.study.provenance import Provenance, command_line, config_flags, typed
 from sweeper.study.recipe import mind_checks
 from sweeper.study.search.ask import enqueued
 from sweeper.study.search.pruners import make_pruner
@@ -130,6 +130,7 @@ class Sweep:
             n_trials=s.n_trials,
             size=None if size is None else size + enqueued(study),
             resume=self._resume_command(folder),
+            typed=self._typed,
             mode_of_config=not any(o.startswith("hydra.mode=") for o in overrides),  # Hydra adds one if it has none
             shared=s.storage is not None,
         )
@@ -143,6 +144,8 @@ class Sweep:
                     make_apps_database()
                     once = s.detach or order() == COLLECT
                     loop.run(once=once)
+                    if not loop.unfinished:  # a sampler may have ended the study before its n_trials
+                        results.total = sum(results.counts.values())
                     if once and loop.unfinished:
                         state, later = "RUNNING", loop.unfinished - loop.in_hand
                         reason = f"{loop.in_hand} trial(s) queued or running"
@@ -213,7 +216,9 @@ class Sweep:
                 _leave_terminal()
             raise KeyboardInterrupt
 
-        before = {n: signal.signal(n, stop) for n in (signal.SIGTERM, signal.SIGHUP)}
+        heard = [signal.SIGTERM, signal.SIGHUP]
+        heard += [signal.SIGINT] if callable(signal.getsignal(signal.SIGINT)) else []  # an app's own handler may go on
+        before = {n: signal.signal(n, stop) for n in heard}
         try:
             yield
         finally:
@@ -244,7 +249,7 @@ class Sweep:
         asked = {
             "name": s.study_name or folder.path.name,
             "app": str(self.config.hydra.job.name),
-            "command": command_line(),
+            "command": command_line() if self._typed else "the same program, which gives Hydra its overrides",
             "cwd": os.getcwd(),
             "commit": provenance.commit,
             "versions": provenance.versions,
@@ -256,7 +261,7 @@ class Sweep:
             "config": config_flags(),
             "space": found,
             "tracking": None if s.tracking is None else vars(s.tracking),
-            "argv": argv(),
+            "argv": argv() if self._typed else None,
         }
         return dict(masked_in(asked))
 
@@ -273,6 +278,11 @@ class Sweep:
     def _metric_name(self) -> str:
         objective = OmegaConf.select(self.config, "objective", throw_on_missing=False)
         return objective if isinstance(objective, str) else self.settings.monitor or "objective"
+
+    @property
+    def _typed(self) -> bool:
+        written: Any = OmegaConf.to_container(self.config.hydra.overrides.task, resolve=False)
+        return typed(written)
 
     def _resume_command(self, folder: StudyFolder) -> dict[str, object]:
         """The overrides that make the same command find this study again."""

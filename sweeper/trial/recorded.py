@@ -10,6 +10,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ class Recorded:
         self.facts = dict(facts or {})
         self.objectives = objectives
         self.attempt = attempt
-        self.__wrapped__ = task_function  # Hydra finds the app's file through it
+        # Hydra finds the app's file through it, and callbacks its name
+        update_wrapper(self, task_function, ("__module__", "__name__", "__qualname__", "__doc__"), ())
 
     def __call__(self, cfg: DictConfig) -> Any:
         hydra_cfg = HydraConfig.get()

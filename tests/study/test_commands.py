@@ -51,6 +51,13 @@ def test_retry_repeats_only_what_failed(run, tmp_path: Path) -> None:
     assert {t.params["x"] for t in again} == failed and {t.state.name for t in again} == {"COMPLETE"}
 
 
+def test_a_space_that_is_exhausted_is_a_study_that_has_ended(quick, tmp_path: Path) -> None:
+    done = quick("toy.py", *SWEEP, "x=0.5,0.6", "hydra.sweeper.n_trials=5")
+    assert done.code == 0, done
+    said = sweeper("status", "s", cwd=tmp_path)
+    assert "2 of 2 trials have ended" in said.stdout and "the study has ended" in said.stdout, said
+
+
 def test_the_commands_of_programs_that_are_no_script(tmp_path: Path) -> None:
     package = tmp_path / "pkg"
     package.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+import pytest
 import yaml
 
 from tests.conftest import ROOT
@@ -36,3 +37,19 @@ def test_a_sweep_of_nothing_says_so(quick) -> None:  # hydra#2047: the space had
     assert done.code == 0 and "nothing is searched" in done.err and "hydra.sweeper.params" in done.err, done
     assert "nothing is searched" not in quick(*sweep, "x=1,2").err
     assert "nothing is searched" not in quick(*sweep, "hydra.sweeper.repeats=3").err
+
+
+@pytest.mark.parametrize("own", ["{fps: 30, method: kalman}", "[a, b]", "true", "false", "wandb"])
+def test_a_key_tracking_of_the_apps_own(quick, tmp_path, own):
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "config.yaml").write_text(f"x: 1\ntracking: {own}\n")
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import hydra\n@hydra.main(version_base=None, config_path='conf', config_name='config')\n"
+        "def main(cfg):\n    return cfg.x\nmain()\n"
+    )
+    done = quick(app, "-m", "hydra/sweeper=optuna", "hydra.sweeper.dry_run=true", "x=1,2")
+    if own == "wandb":
+        assert done.code == 1 and "hydra.sweeper.tracking=mlflow where the app has a key" in done.err, done
+    else:
+        assert done.code == 0 and "2 trials" in done.err, done

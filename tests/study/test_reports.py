@@ -461,6 +461,32 @@ REPORTS = {
     "hydra#1384, a folder name that is too long": Report(
         "", SUBDIR, f"+t=b,{'c' * 300} hydra/launcher=local", ("hydra.sweep.subdir", "too long", "exclude_keys")
     ),
+    "a zero of either sign": Report("assert str(cfg.x) in ('0.0', '-0.0')", "", "x=0.0,-0.0"),
+    "a range that goes down": Report("assert cfg.x in (5, 3)", "", "x=range(5,1,-2) hydra/sweeper/sampler=grid"),
+    "options whose names are numbers": Report(
+        *("assert cfg.db.lr in (1, 2)", "", "+db=glob(*)"),
+        files={"db/1.yaml": "lr: 1", "db/2.yaml": "lr: 2"},
+    ),
+    "hydra#1884, a callback that asks which function it is": Report(
+        *("assert open('name').read() == 'main'", "hydra: {callbacks: {c: {_target_: __main__.Named}}}", "x=1,2"),
+        before="""
+from pathlib import Path
+import inspect
+class Named(Callback):
+    def on_job_start(self, config, *, task_function, **kwargs):
+        assert inspect.getsource(task_function)
+        Path("name").write_text(task_function.__name__)
+""".replace("class", "from hydra.experimental.callback import Callback\nclass"),
+    ),
+    "YAML that splits a distribution": Report(
+        "", "hydra: {sweeper: {params: {x: interval(0,1)}}}", "", ("hydra.sweeper.params", "'1)'", "comma")
+    ),
+    "YAML that splits choices": Report(
+        "", "hydra: {sweeper: {params: {x: 1,2}}}", "", ("hydra.sweeper.params", "'2'", "comma")
+    ),
+    "a space of the app's own": Report(
+        "", "env: {space: {n: 'choice(1,2)', other: b}, n: 4}", "", ("env.other", "hydra.sweeper.search=[]")
+    ),
     "hydra#1052, a group or none": Report(
         *("assert cfg.get('db') is None or cfg.db.lr == 1", "", "+db=a,b"),
         files={"db/a.yaml": "lr: 1", "db/b.yaml": "# @package _global_\nx: 2.0"},

@@ -114,6 +114,22 @@ def test_a_trial_that_answers_the_stop_in_its_own_way_is_attempted_again(run, tm
     assert results(tmp_path / "s")["counts"] == {"COMPLETE": 2, "PRUNED": 0, "FAIL": 0}
 
 
+def test_ctrl_c_stops_an_app_that_hears_it_itself(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text(
+        "import signal, time, hydra\nsignal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
+        "@hydra.main(version_base=None)\ndef main(cfg):\n    print('training', flush=True)\n    time.sleep(60)\n"
+        "if __name__ == '__main__':\n    main()\n"
+    )
+    process = start(app, *SWEEP, "+x=uniform(0,1)", "hydra.sweeper.n_trials=4", cwd=tmp_path)
+    while len([p for p in tmp_path.glob("s/*/output.0.log") if "training" in p.read_text()]) < 2:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and "resume" in out, out + err
+    assert ends(tmp_path) == ["INTERRUPTED"] * 2
+
+
 def test_ctrl_c_reaches_what_trials_have_started(tmp_path):
     process = start("toy.py", *SWEEP, *SPACE, "mode=children", "hydra.sweeper.n_trials=2", cwd=tmp_path)
     while len([p for p in tmp_path.glob("s/*/output.0.log") if "training" in p.read_text()]) < 2:
@@ -130,6 +146,14 @@ def test_n_trials_is_the_total_and_extends(run, tmp_path):
     first = params(tmp_path / "s")
     assert run("toy.py", *SWEEP, *SPACE, "hydra.sweeper.n_trials=7").code == 0
     assert len(params(tmp_path / "s")) == 7 and first < params(tmp_path / "s")
+
+
+def test_blanks_make_no_other_space(run, tmp_path):
+    for written in ("x=choice(0.1,0.2)", "x=choice(0.1, 0.2)", "x=choice( 0.1 , 0.2 )"):
+        done = run("toy.py", *SWEEP, written, "hydra.sweeper.n_trials=2")
+        assert done.code == 0, done
+    refused = run("toy.py", *SWEEP, "x=choice(0.1,0.3)", "hydra.sweeper.n_trials=2")
+    assert refused.code == 1 and "another space" in refused.err, refused
 
 
 def test_another_space_is_refused_and_the_difference_shown(run, tmp_path):

@@ -15,7 +15,6 @@ import threading
 import traceback
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -32,6 +31,7 @@ from sweeper.study.launchers.command import Command
 from sweeper.study.launchers.config_yaml import yaml_of
 from sweeper.study.launchers.leave import leave, open_files, write_out
 from sweeper.study.launchers.nursery import settle
+from sweeper.study.launchers.returns import hand_back
 from sweeper.study.launchers.run_job import run_job
 from sweeper.study.launchers.trial_processes import Run
 from sweeper.study.provenance import run_arguments
@@ -125,7 +125,7 @@ class JobRunner:
             ret = run_job(self.context, task, cfg, job.folder, attempt=job.attempt, rank=rank)
             _end_mlflow_runs(left, ret)
             if run.return_path is not None:
-                _hand_back(ret, run.return_path)
+                hand_back(ret, run.return_path)
             return 0, not interrupted() and (ret.status is JobStatus.COMPLETED or isinstance(ret._return_value, Pruned))
         except BaseException as error:
             if settled and not isinstance(error, KeyboardInterrupt):
@@ -189,17 +189,3 @@ def _end_mlflow_runs(before: str | None, ret: JobReturn) -> None:
             sys.modules["mlflow"].end_run("FINISHED" if ret.status is JobStatus.COMPLETED else status)
     except Exception:  # its server is away
         traceback.print_exc()
-
-
-def _hand_back(ret: JobReturn, path: str) -> None:
-    """Hydra's return value for the sweeper that called ``launch``, whole if it pickles."""
-    import cloudpickle
-
-    try:
-        data = cloudpickle.dumps(ret)
-    except Exception as error:
-        ret._return_value = RuntimeError(f"the task function's return value can't be pickled: {error}")
-        data = cloudpickle.dumps(ret)
-    beside = Path(f"{path}.part")
-    beside.write_bytes(data)
-    beside.rename(path)

@@ -19,6 +19,7 @@ from sweeper.study.launchers import Exit, Job, Slots
 from sweeper.study.launchers.job import JobRunner
 from sweeper.study.launchers.local_settings import LocalSettings
 from sweeper.study.launchers.nursery import Stop
+from sweeper.study.launchers.returns import taken
 from sweeper.study.launchers.start_method import start_nursery
 from sweeper.study.launchers.trial_processes import GPUS, Ended, Run
 
@@ -228,10 +229,6 @@ class LocalSlots:
 
 def launch(slots: Launching, jobs: list[Job], returns: Path) -> list[Any]:
     """Run ``jobs`` and collect Hydra's JobReturn of each in order, for sweepers that call ``launch``."""
-    import pickle
-
-    from hydra.core.utils import JobReturn, JobStatus
-
     waiting, reasons = list(jobs), {}
     running, by_number = 0, {job.number: job for job in jobs}
     at_once = min(len(jobs), slots.free)
@@ -246,18 +243,7 @@ def launch(slots: Launching, jobs: list[Job], returns: Path) -> list[Any]:
             reasons[exit_.number] = exit_.reason
             job = by_number[exit_.number]
             log.info("\t#%d : %s : %s", job.number, " ".join(job.overrides), _said(job, exit_))
-    collected = []
-    for job in jobs:
-        path = returns / f"{job.number}.pickle"
-        if path.exists():
-            collected.append(pickle.loads(path.read_bytes()))
-        else:
-            lost = JobReturn(overrides=list(job.overrides), status=JobStatus.FAILED)
-            end = read_attempt(job.folder, job.attempt).end
-            reason = reasons.get(job.number) if end is None else end.reason
-            lost.return_value = RuntimeError(f"job {job.number}: {reason}; see {job.folder}")
-            collected.append(lost)
-    return collected
+    return [taken(job, returns / f"{job.number}.pickle", reasons.get(job.number)) for job in jobs]
 
 
 def _said(job: Job, exit_: Exit) -> str:

@@ -14,7 +14,7 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 
 # They outlive a process to remove its shared memory and semaphores, and end when there is nobody left to wait for.
 CLEANERS = (b"resource_tracker", b"torch_shm_manager")
-CLEAN_S = 3.0
+CLEAN_S = 30.0  # none of those that they wait for is alive by then; on a busy machine one takes seconds to start
 
 
 def kill_strays(sessions: Collection[int] | None = None, *, spared: Collection[int] = ()) -> None:

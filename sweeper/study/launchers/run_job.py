@@ -68,7 +68,8 @@ def run_job(
     if os.path.normpath(os.path.join(sweep.dir, name)) != os.path.normpath(folder):
         put(subdir, os.path.relpath(folder, sweep.dir))  # a resolver says another name by now, or two had the same
     with env_override(job.env_set):
-        context.callbacks.on_job_start(config=config, task_function=task_function)
+        app: Any = getattr(task_function, "__wrapped__", task_function)  # callbacks look up its source
+        context.callbacks.on_job_start(config=config, task_function=app)
         try:
             ret.return_value = task_function(ret.cfg)
             ret.status = JobStatus.COMPLETED

@@ -17,11 +17,13 @@ import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, NoReturn
 
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.hydra import Hydra
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import configure_log, setup_globals
 from hydra.types import HydraContext, RunMode
@@ -46,7 +48,7 @@ def command_of(runner: JobRunner) -> Command:
     if runner.command is not None:  # a worker's own
         return runner.command
     task = runner.task.task_function
-    again = getattr(task, "__module__", None) == "__main__" and hasattr(sys.modules["__main__"], "__file__")
+    again = hasattr(sys.modules["__main__"], "__file__") and _of_main(task)
     program, module, arguments, cwd = _as_given() if again else (None, None, tuple(sys.argv), os.getcwd())
     return Command(
         program=program,
@@ -71,31 +73,43 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
         return then(_from_pickle(command))
     given, code, ours = dict(os.environ), None, None
 
-    def door(hydra: Hydra, config_name: str | None, task_function: Any, *_: Any, **__: Any) -> None:
+    def multirun(hydra: Hydra, config_name: str | None, task_function: Any, *_: Any, **__: Any) -> None:
+        door(hydra.config_loader, task_function)
+
+    def instantiate_sweeper(_: Plugins, *, hydra_context: HydraContext, task_function: Any, **__: Any) -> Any:
+        door(hydra_context.config_loader, task_function)
+        return SimpleNamespace(sweep=lambda arguments: [])
+
+    def door(loader: ConfigLoader, task_function: Any) -> None:
         nonlocal code, ours
         if getattr(task_function, "__qualname__", None) != command.door:
             return  # an earlier sweep of the same program
         try:
-            code = inside(hydra, task_function)
+            code = inside(loader, task_function)
         except BaseException as error:  # Hydra would print it, and exit as for a mistake of the program
             ours = error
         raise _Left
 
-    def inside(hydra: Hydra, task_function: Any) -> int:
+    def inside(loader: ConfigLoader, task_function: Any) -> int:
+        open_door()  # a trial may sweep by itself
         os.environ.update(given)  # what the program changes again was changed where the sweep was started
         cwd, kept, kept_callbacks = pickle.loads(command.state)
         os.chdir(cwd)
         config = pickle.loads(kept)
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
         callbacks = Callbacks(config) if kept_callbacks is None else pickle.loads(kept_callbacks)
-        context = HydraContext(config_loader=hydra.config_loader, callbacks=callbacks)
+        context = HydraContext(config_loader=loader, callbacks=callbacks)
         task = Recorded(task_function, objectives=command.objectives)
-        runner = JobRunner(Composer(hydra.config_loader, config), context, task)
+        runner = JobRunner(Composer(loader, config), context, task)
         runner.command = command
         return then(runner)
 
-    before = Hydra.multirun, Hydra.get_mode
-    Hydra.multirun = door  # type: ignore[method-assign, assignment]
+    def open_door() -> None:
+        Hydra.multirun, Plugins.instantiate_sweeper, Hydra.get_mode = before  # type: ignore[method-assign]
+
+    before = Hydra.multirun, Plugins.instantiate_sweeper, Hydra.get_mode
+    Hydra.multirun = multirun  # type: ignore[method-assign, assignment]
+    Plugins.instantiate_sweeper = instantiate_sweeper  # type: ignore[method-assign, assignment]  # of others than Hydra
     Hydra.get_mode = lambda *_, **__: RunMode.MULTIRUN  # type: ignore[method-assign]  # it would compose to find out
     try:
         _run_program(command)
@@ -108,7 +122,7 @@ def enter(command: Command, then: Callable[[JobRunner], int]) -> int:
                 raise
             raise DoorNotReached(f"the program failed before it reached Hydra: {describe(error)[1]}") from error
     finally:
-        Hydra.multirun, Hydra.get_mode = before  # type: ignore[method-assign]
+        open_door()
     if ours is not None:
         raise ours
     if code is None:
@@ -169,6 +183,18 @@ def _as_given() -> tuple[str | None, str | None, tuple[str, ...], str]:
         elif at.endswith(os.sep + word.rstrip(os.sep)):  # Python joins the folder and the word
             return at, None, arguments, at[: -len(word.rstrip(os.sep))]
     return None if module else os.path.abspath(at), module, tuple(sys.argv[1:]), cwd
+
+
+def _of_main(task: Any) -> bool:
+    """Whether the program that runs has made the task function, be it within another's, as hydra-zen's are."""
+    import cloudpickle
+
+    if getattr(task, "__module__", None) == "__main__":
+        return True
+    try:
+        return b"__main__" in cloudpickle.dumps(task)
+    except Exception:  # _state says why
+        return False
 
 
 def _state(runner: JobRunner, again: bool) -> bytes:

@@ -65,6 +65,8 @@ class Asker:
         self._take_stock(trials)
         self._extend = settings.custom_search_space
         self._seed = _seed(space)
+        if settings.repeats > 1 and self._seed is None:
+            say("hydra.sweeper.repeats runs each point alike: the app has no whole number under seed, or searches it")
 
     @property
     def count(self) -> int:

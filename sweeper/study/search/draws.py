@@ -120,7 +120,7 @@ class Draws:
 
 
 def _identity(point: Point) -> tuple[object, ...]:
-    return tuple((k, type(v).__name__, v) for k, v in point.items())
+    return tuple((k, repr(v)) for k, v in point.items())  # 1, 1.0 and true are three, and so are 0.0 and -0.0
 
 
 class Grid:

@@ -42,7 +42,7 @@ class Parameter:
         """``key=value`` in Hydra's grammar."""
         if isinstance(self.distribution, CategoricalDistribution):
             for choice, text in zip(self.distribution.choices, self.texts, strict=True):
-                if type(choice) is type(value) and choice == value:
+                if repr(choice) == repr(value):
                     return f"{self.key}={text}"
         return f"{self.key}={text_of(value)}"
 
@@ -111,18 +111,22 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
     except HydraException as error:
         raise ConfigError(
             f"{key} ({source}) must be a value or a distribution of Hydra's sweep grammar, got {written!r}: "
-            f"{words(error)}; write for example loguniform(1e-4, 1e-1), interval(0, 1), int(interval(1, 8)) "
-            "or choice(a, b)"
+            f"{words(error)}; {_repair(key, written)}"
         ) from error
     if not override.is_sweep_override():
         return None
     value = override._value
     if isinstance(value, IntervalSweep):
         return Parameter(key, _interval(key, value, written, source), written, source)
-    if isinstance(value, RangeSweep) and not value.shuffle:
+    if isinstance(value, RangeSweep) and not value.shuffle and value.step >= 0:
         return Parameter(key, _range(key, value, written, source), written, source)
     # a shuffled choice is drawn in random order anyway; sorting keeps the study the same on every start
-    elements = list(override.sweep_iterator())
+    try:
+        elements = list(override.sweep_iterator())
+    except TypeError:  # a number among a glob's patterns
+        raise ConfigError(f"{key} ({source}) must have patterns that are text, got {written!r}; quote them") from None
+    if isinstance(value, RangeSweep) and not value.shuffle and elements:  # a descending one
+        return Parameter(key, _descending(elements, value), written, source)
     if not elements and isinstance(value, Glob):
         raise ConfigError(
             f"{key} ({source}) must match an option of its group, got {written!r}; a glob sees the options in the "
@@ -132,11 +136,26 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
         raise ConfigError(f"{key} ({source}) must have at least one choice, got {written!r}; write choice(a, b)")
     written_as: dict[str, Any] = {}
     for x in elements:
-        written_as[choice_text(x, parse)] = Transformer.encode(x)
+        text = _name_text(x, parse) if isinstance(value, Glob) else choice_text(x, parse)
+        written_as[text] = Transformer.encode(x)
     texts = sorted(written_as) if "shuffle" in written else list(written_as)
     if len(texts) < len(elements):
         raise ConfigError(f"{key} ({source}) must have different choices, got {written!r}; remove the repeated one")
     return Parameter(key, CategoricalDistribution([written_as[t] for t in texts]), written, source, tuple(texts))
+
+
+def _repair(key: str, written: str) -> str:
+    if written.count("(") > written.count(")"):
+        return f"in YAML's {{…}} a comma ends the value: write it in quotes, {key}: '{written}, …)'"
+    return "write for example loguniform(1e-4, 1e-1), interval(0, 1), int(interval(1, 8)) or choice(a, b)"
+
+
+def _name_text(name: str, parse: Callable[[str], Override]) -> str:
+    """The name of an option, quoted where it would be read as a number."""
+    with suppress(HydraException):
+        if parse(f"key={name}").value() == name:
+            return name
+    return QuotedString(name, Quote.single).with_quotes()
 
 
 def choice_text(choice: Any, parse: Callable[[str], Override]) -> str:
@@ -174,6 +193,13 @@ def _interval(key: str, sweep: IntervalSweep, written: str, source: str) -> Base
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(float(low), float(high), log=log)
+
+
+def _descending(elements: list[Any], sweep: RangeSweep) -> BaseDistribution:
+    low, high = min(elements), max(elements)
+    if all(isinstance(x, int) for x in (low, high, sweep.step)):
+        return IntDistribution(low, high, step=abs(int(sweep.step)))
+    return FloatDistribution(float(low), float(high), step=abs(float(sweep.step)))
 
 
 def _range(key: str, sweep: RangeSweep, written: str, source: str) -> BaseDistribution:

@@ -116,7 +116,8 @@ class SearchSpace:
             if not has_key(cfg, key):
                 raise ConfigError(
                     f"{key} (space of an option) must name a key beside the `space:` entry, "
-                    f"got {key.rpartition('.')[2]!r}{nearest(key, all_keys(app))}"
+                    f"got {key.rpartition('.')[2]!r}{nearest(key, all_keys(app))}; correct it, or leave out "
+                    "spaces that are the app's own: hydra.sweeper.search=[]"
                 )
             p_or_none = parameter(key, written, self.composer.parse, "space of an option")
             if p_or_none is not None:

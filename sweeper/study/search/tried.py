@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import zip_longest
+from typing import Any
 
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
@@ -14,6 +16,7 @@ from sweeper.errors import ConfigError, nearest
 from sweeper.study.compose import Composer, all_keys, app_part, has_key
 from sweeper.study.search.parameter import Parameter, Point, Value
 
+_NONE: Any = object()
 _NAMED = re.compile(r" override '?([^'=\s]+)(?:=(.*))?")  # in what Hydra says
 
 Table = tuple[Point, Mapping[str, Parameter]]  # the parameters that are active where a point's options are chosen
@@ -21,19 +24,44 @@ Table = tuple[Point, Mapping[str, Parameter]]  # the parameters that are active 
 
 def try_values(composer: Composer, tables: Sequence[Table], overrides: Callable[[Point], list[str]]) -> None:
     """ConfigError for a value that a structured config refuses: each choice is set once, and each bound."""
-    tried = set()
+    tried: set[tuple[str, str]] = set()
     for chosen, table in tables:
         whole = first_values(chosen, table)
-        for p in table.values():
-            if p.key in chosen or (p.key, p.written) in tried:
-                continue
-            tried.add((p.key, p.written))
-            for value in p.extremes:
-                try:
-                    cfg = composer.compose(overrides({**whole, p.key: value}))
-                except (HydraException, OmegaConfBaseException) as error:
-                    raise _refused(error, table, p, value) from error
+        fresh = [p for p in table.values() if p.key not in chosen and (p.key, p.written) not in tried]
+        tried |= {(p.key, p.written) for p in fresh}
+        if not _all_at_once(composer, whole, fresh, overrides):
+            _one_by_one(composer, whole, table, fresh, overrides)
+
+
+def _all_at_once(
+    composer: Composer, whole: Point, parameters: Sequence[Parameter], overrides: Callable[[Point], list[str]]
+) -> bool:
+    """Whether the first values of all go together, their second ones, and so on: to compose takes time."""
+    try:
+        for values in zip_longest(*(p.extremes for p in parameters), fillvalue=_NONE):
+            given = {p: value for p, value in zip(parameters, values, strict=True) if value is not _NONE}
+            cfg = composer.compose(overrides({**whole, **{p.key: value for p, value in given.items()}}))
+            for p, value in given.items():
                 check_leads(cfg, composer.parse(p.override(value)))
+    except (HydraException, OmegaConfBaseException):
+        return False
+    return True
+
+
+def _one_by_one(
+    composer: Composer,
+    whole: Point,
+    table: Mapping[str, Parameter],
+    parameters: Sequence[Parameter],
+    overrides: Callable[[Point], list[str]],
+) -> None:
+    for p in parameters:
+        for value in p.extremes:
+            try:
+                cfg = composer.compose(overrides({**whole, p.key: value}))
+            except (HydraException, OmegaConfBaseException) as error:
+                raise _refused(error, table, p, value) from error
+            check_leads(cfg, composer.parse(p.override(value)))
 
 
 def first_values(chosen: Point, table: Mapping[str, Parameter]) -> Point:

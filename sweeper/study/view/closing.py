@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sweeper.folder import COMPLETE
-from sweeper.study.provenance import command_line
 from sweeper.study.view.results import Results
 from sweeper.study.view.terminal import escape, result, say, short, shown_path
 
@@ -47,15 +46,15 @@ def show_results(results: Results, state: str, reason: str | None, *, tracked: t
         say(f"jobs run on without this process; python -m sweeper status {folder} shows them")
         result(f"collect  python -m sweeper collect {folder}")
         result(f"cancel   python -m sweeper cancel {folder}")
-        result(f"wait     {command_line(**results.resume, hydra__sweeper__detach='false')}")
+        result(f"wait     {results.again(hydra__sweeper__detach='false')}")
     elif state == "INTERRUPTED":
-        result(f"resume   {command_line(**results.resume)}")
+        result(f"resume   {results.again()}")
     else:
-        if results.failures:
+        if results.failures and results.typed:
             result(f"retry    python -m sweeper retry {shlex.quote(where)}")
         if results.counts[COMPLETE] and (results.size is None or results.total < results.size):
             more = results.n_trials * 2
-            result(f"extend   {command_line(**results.resume, hydra__sweeper__n_trials=more)}")
+            result(f"extend   {results.again(hydra__sweeper__n_trials=more)}")
 
 
 def _best_table(results: Results, best: Sequence[Mapping[str, Any]], *, folders: bool) -> Table:

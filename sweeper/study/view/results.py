@@ -59,6 +59,7 @@ class Results:
         size: int | None,
         resume: dict[str, object],
         mode_of_config: bool = False,
+        typed: bool = True,
         shared: bool = False,
     ) -> None:
         self.folder = folder
@@ -69,6 +70,7 @@ class Results:
         self.total = n_trials if size is None else min(n_trials, size)
         self.resume = resume  # the overrides that make the same command find this study again
         self.mode_of_config = mode_of_config
+        self.typed = typed  # no command line says again what a program gave Hydra by itself
         self.failures: dict[int, dict[str, Any]] = {}
         self.latest: list[dict[str, Any]] = []
         self._metrics: dict[int, dict[str, float]] = {}
@@ -177,7 +179,16 @@ class Results:
         }
 
     def _rerun(self, ran: _Ran) -> str | None:
-        return None if ran.overrides is None else rerun_command(ran.overrides, mode_of_config=self.mode_of_config)
+        if ran.overrides is None or not self.typed:
+            return None
+        return rerun_command(ran.overrides, mode_of_config=self.mode_of_config)
+
+    def again(self, **more: object) -> str:
+        """The command that goes on with this study, with ``more`` overrides (see ``command_line``)."""
+        if self.typed:
+            return command_line(**self.resume, **more)
+        given = (f"{key.replace('__', '.')}={value}" for key, value in {**self.resume, **more}.items())
+        return f"the same program, which gives Hydra its overrides, with {' '.join(given)} among them"
 
     def _last_metrics(self, number: int) -> dict[str, float]:
         """What the trial reported last, read once."""
@@ -209,10 +220,11 @@ class Results:
             "metric": self.asked["metric"],
             "directions": list(self.asked["directions"]),
             "n_trials": self.n_trials,
+            "total": self.total,
             "counts": dict(self.counts),
             "best_trials": best,
             "failed_trials": list(self.failures.values()),
-            "resume": command_line(**self.resume),
+            "resume": self.again(),
         }
         text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)
         replace(self.folder.path / RESULTS, seal(text))

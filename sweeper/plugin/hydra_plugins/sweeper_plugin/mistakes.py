@@ -28,9 +28,11 @@ REPAIRS = {  # of what Hydra and OmegaConf say, its beginning or its end
 
 
 def said(error: BaseException) -> str | None:
-    """What is wrong, in one line; None if it may be something else than the config."""
+    """What is wrong, in one line; None if it may be something else than the config. Of a trial its own traceback."""
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         return None
+    if type(error.__cause__).__name__ == "TrialTraceback":  # of the app's own code, in a trial's process
+        return str(error.__cause__)
     trace = list(traceback.walk_tb(error.__traceback__))
     names = [str(frame.f_globals.get("__name__")) for frame, _ in trace]
     inside = names.index(utils.__name__) if utils.__name__ in names else 0
