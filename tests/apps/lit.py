@@ -6,6 +6,7 @@ import hydra
 import lightning
 import torch
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -61,7 +62,11 @@ def main(cfg):
         enable_progress_bar=False,
         enable_model_summary=False,
         val_check_interval=cfg.val_every,
-        callbacks=[Report(metrics=cfg.metrics), early, ModelCheckpoint("checkpoints")],
+        callbacks=[
+            Report(metrics=cfg.metrics),
+            early,
+            ModelCheckpoint(f"{HydraConfig.get().runtime.output_dir}/checkpoints"),
+        ],
     )
     trainer.fit(Line(cfg.lr, cfg.wait), data, data)
     return trainer.callback_metrics["val/loss"]

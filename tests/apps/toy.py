@@ -63,7 +63,9 @@ def main(cfg):
             except KeyboardInterrupt:  # as trainers do that hand back what they have
                 if cfg.mode == "wrapped":
                     raise RuntimeError("a data loader's worker was killed") from None
-        case "children":
+        case "children" | "forking":
+            if cfg.mode == "forking":  # a child's first moments are long, and what is raised in them is lost
+                os.register_at_fork(after_in_child=lambda: time.sleep(3600))
             child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(3600,))
             child.start()
             print("training", flush=True)

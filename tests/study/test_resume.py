@@ -130,14 +130,15 @@ def test_ctrl_c_stops_an_app_that_hears_it_itself(tmp_path):
     assert ends(tmp_path) == ["INTERRUPTED"] * 2
 
 
-def test_ctrl_c_reaches_what_trials_have_started(tmp_path):
-    process = start("toy.py", *SWEEP, *SPACE, "mode=children", "hydra.sweeper.n_trials=2", cwd=tmp_path)
+@pytest.mark.parametrize("mode", ["children", "forking"])
+def test_ctrl_c_reaches_what_trials_have_started(tmp_path, mode):
+    process = start("toy.py", *SWEEP, *SPACE, f"mode={mode}", "hydra.sweeper.n_trials=2", cwd=tmp_path)
     while len([p for p in tmp_path.glob("s/*/output.0.log") if "training" in p.read_text()]) < 2:
         time.sleep(0.05)
     asked = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 130 and time.monotonic() - asked < GRACE_S - 2, out + err
+    assert process.returncode == 130 and time.monotonic() - asked < GRACE_S, out + err  # nothing was killed
     assert processes_with(str(tmp_path)) == []
 
 

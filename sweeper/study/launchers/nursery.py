@@ -35,6 +35,8 @@ from sweeper.study.launchers.processes import (
 from sweeper.study.launchers.trial_processes import Life, Run, TrialProcesses
 from sweeper.trial.report import RANK
 
+AGAIN_S = 5.0  # from asking trials to stop to asking once more what they have started and still wait for
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -72,9 +74,9 @@ def serve(
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     load(preload, eager=eager, forks_often=forks_often)
     processes = TrialProcesses(live, warm, connection, awake, alarm)
-    kill_at = float("inf")
+    again_at = kill_at = float("inf")
     while True:
-        timeout = min(processes.deadline, kill_at) - time.monotonic()
+        timeout = min(processes.deadline, again_at, kill_at) - time.monotonic()
         ready = wait([connection, awake, *processes.pipes], None if timeout == float("inf") else max(0.0, timeout))
         if awake in ready:
             with suppress(BlockingIOError):
@@ -92,9 +94,13 @@ def serve(
                         kill_at = time.monotonic() + grace_s
                         if grace_s:
                             processes.interrupt()
+                            again_at = time.monotonic() + AGAIN_S
         except (EOFError, OSError):  # the sweeping process is gone
             break
         processes.end_overdue()
+        if again_at <= time.monotonic():
+            again_at = float("inf")
+            processes.interrupt_again()
         if kill_at <= time.monotonic():
             kill_at = float("inf")
             processes.kill()

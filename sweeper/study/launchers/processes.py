@@ -80,6 +80,14 @@ def interrupt(pid: int) -> None:
         send(pid, signal.SIGINT)
 
 
+def interrupt_started_by(pid: int) -> None:
+    """SIGINT to what a session's leader has started there, where the kernel lists it; not to the leader."""
+    with suppress(OSError):
+        for name in os.listdir("/proc"):
+            if name.isdigit() and int(name) != pid and _session(int(name)) == pid:
+                send(int(name), signal.SIGINT)
+
+
 def kill(pid: int) -> None:
     """Kill it; what it leaves is for :func:`kill_strays`."""
     kill_group(pid)

@@ -17,6 +17,7 @@ from sweeper.study.launchers.preload import OPTIMIZERS_IMPORT, load_for_optimize
 from sweeper.study.launchers.processes import (
     PR_SET_PDEATHSIG,
     interrupt,
+    interrupt_started_by,
     kill,
     kill_group,
     kill_strays,
@@ -210,6 +211,15 @@ class TrialProcesses:
         for process in self._processes.values():
             if process.run is not None:
                 interrupt(process.pid)
+
+    def interrupt_again(self) -> None:
+        """Ask what the running trials have started once more: a process just forked may have dropped the first.
+
+        Python runs callbacks at the start of a fork, and an exception in one, KeyboardInterrupt too, is lost.
+        """
+        for process in self._processes.values():
+            if process.run is not None:
+                interrupt_started_by(process.pid)
 
     def end_overdue(self) -> None:
         """Kill the trials whose time is up."""
