@@ -98,7 +98,11 @@ class Loop:
             if self.slots.outlives or not once:
                 self._fill()
             if not self._running:
-                return
+                if self.settings.storage is not None and not once:
+                    self._adopt()  # a trial that its storage began for us, whose answer was lost
+                if not self._running and not self._again:
+                    return
+                continue
             ended = self.slots.wait(0 if once else look_s)
             for i, exit_ in enumerate(ended, start=1):
                 try:

@@ -8,6 +8,7 @@ from typing import Any
 import optuna
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
+from optuna.storages._cached_storage import _CachedStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.study import Study, StudyDirection
@@ -15,6 +16,7 @@ from optuna.study import Study, StudyDirection
 from sweeper.errors import ConfigError, words
 from sweeper.masked import masked
 from sweeper.study.mend import contradiction, trim_journal
+from sweeper.study.patience import patient
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import JOURNAL, StudyFolder
 from sweeper.study.view.terminal import say
@@ -84,6 +86,8 @@ def _open(settings: Settings, folder: StudyFolder | None, sampler: BaseSampler, 
             f"hydra.sweeper.storage must be an Optuna storage that opens, got {shown}: {type(error).__name__}: "
             f"{reason}; name one such as sqlite:///study.db, or leave it null for a journal in the sweep's folder"
         ) from error
+    if folder is None and not str(getattr(storage, "url", storage)).startswith("sqlite"):
+        patient(study._storage._backend if isinstance(study._storage, _CachedStorage) else study._storage)
     wanted = [d.upper() for d in settings.direction]
     if [d.name for d in study.directions] != wanted:
         raise ConfigError(

@@ -21,6 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a script
+from tests.slurm import mariadb
+
 NEEDED = ("slurmctld", "slurmd", "munged", "sbatch")
 NEEDED_FOR_ACCOUNTING = ("slurmdbd", "mariadbd", "sacctmgr")
 PACKAGES = ("slurm-wlm", "munge", "slurmdbd", "mariadb-server")
@@ -185,29 +188,19 @@ class Cluster:
         if not self.alive("mariadbd"):
             data.mkdir(exist_ok=True)
             shutil.chown(data, "mysql", "mysql")
-            port = _free_port()
+            port = free_port()
             (self.folder / "mysql.port").write_text(str(port))
-            if not (data / "mysql").exists():
-                install = ["mariadb-install-db", "--no-defaults", "--user=mysql", f"--datadir={data}", "--skip-test-db"]
-                subprocess.run(install, capture_output=True, check=True)
-            self._start(
-                "mariadbd",
-                [
-                    "mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}", f"--socket={data}/socket",
-                    f"--port={port}", "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=64M",
-                    "--innodb-lock-wait-timeout=900",
-                ],
-            )  # fmt: skip
-            client = ["mariadb", "--no-defaults", f"--socket={data}/socket", "-u", "root", "-e"]
-            self._wait(lambda: _succeeds([*client, "select 1"]), 30, "mariadbd")
+            mariadb.install(data, "mysql")
+            self._start("mariadbd", mariadb.server(data, port, "mysql"))
+            self._wait(lambda: _succeeds(mariadb.client(data, "select 1")), 30, "mariadbd")
             grant = (
                 "create database if not exists slurm_acct_db; create user if not exists slurm@'127.0.0.1' "
                 "identified by 'slurm'; create user if not exists slurm@localhost identified by 'slurm'; "
                 "grant all on slurm_acct_db.* to slurm@'127.0.0.1'; grant all on slurm_acct_db.* to slurm@localhost;"
             )
-            subprocess.run([*client, grant], check=True)
+            subprocess.run(mariadb.client(data, grant), check=True)
         if not self.alive("slurmdbd"):
-            port = _free_port()
+            port = free_port()
             (self.folder / "dbd.port").write_text(str(port))
             conf = self.folder / "slurmdbd.conf"
             conf.write_text(
@@ -229,7 +222,7 @@ class Cluster:
     def _write_conf(self) -> None:
         folder, ports = self.folder, self.folder / "ports"
         if not ports.exists():
-            ports.write_text(" ".join(str(_free_port()) for _ in range(3)))
+            ports.write_text(" ".join(str(free_port()) for _ in range(3)))
         controller_port, *node_ports = ports.read_text().split()
         storage: Mapping[str, object] = {"AccountingStorageType": "accounting_storage/none"}
         if self.accounting:
@@ -358,7 +351,7 @@ def _lines(**settings: object) -> str:
     return "".join(f"{key}={value}\n" for key, value in settings.items())
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -71,6 +71,45 @@ def test_one_line_and_what_was_told_is_kept(quick, tmp_path: Path, name: str) ->
         assert results(tmp_path / "s")["counts"] == {"COMPLETE": complete, "PRUNED": 0, "FAIL": 0}
 
 
+LOSES_ANSWERS = """
+import optuna
+from optuna.storages.journal import JournalFileBackend
+
+class Away(optuna.storages.JournalStorage):
+    asked = 0
+
+    def __init__(self):
+        super().__init__(JournalFileBackend("away.journal"))
+
+    def create_new_trial(self, *args, **kwargs):
+        Away.asked += 1
+        if Away.asked == 3:
+            raise ConnectionError("refused")
+        made = super().create_new_trial(*args, **kwargs)
+        if Away.asked in (2, 5):
+            raise ConnectionError("reset by peer")
+        return made
+
+    def set_trial_state_values(self, trial_id, *args, **kwargs):
+        told = super().set_trial_state_values(trial_id, *args, **kwargs)
+        if trial_id == 1:
+            raise ConnectionError("reset by peer")
+        return told
+"""
+
+
+def test_what_a_storage_did_before_its_connection_broke_is_not_lost(quick, tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    storage = "{storage: {_target_: __main__.Away}, study_name: mine}"
+    (tmp_path / "conf" / "config.yaml").write_text(f"x: 1.0\nhydra: {{sweeper: {storage}}}\n")
+    app = tmp_path / "app.py"
+    app.write_text(APP.format(before=LOSES_ANSWERS, task="pass"))
+    done = quick(app, *SWEEP, "x=interval(0,1)", "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=5")
+    assert done.code == 0 and "does not answer (ConnectionError: refused)" in done.err, done
+    assert "answers again" in done.err, done
+    assert results(tmp_path / "s")["counts"] == {"COMPLETE": 5, "PRUNED": 0, "FAIL": 0}
+
+
 ODD_STEPS = """
     import sweeper, time
     for fold in range(2):

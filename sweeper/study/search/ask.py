@@ -202,10 +202,8 @@ class Asker:
         return self._suggest(self.optuna_trial(number))
 
     def _by_asking(self) -> Asked:
-        trial = self.study.ask()
+        trial = self._begin()
         self._count = trial.number + 1
-        if self._shared:
-            trial.set_user_attr(_OWNER, _me())
         asked_for = trial._cached_frozen_trial
         if not _is_enqueued(asked_for):
             return self._suggest(trial)
@@ -222,6 +220,18 @@ class Asker:
         for name in asked_for.system_attrs[FIXED].keys() - trial.params.keys():
             say(f"trial {trial.number:04d} was enqueued with {name}, no parameter of it{nearest(name, trial.params)}")
         return asked
+
+    def _begin(self) -> Trial:
+        """``study.ask()``; in a shared storage the trial is ours from the first: one without an owner is left alone."""
+        if not self._shared:
+            return self.study.ask()
+        if self._waiting:
+            trial = self.study.ask()
+            trial.set_user_attr(_OWNER, _me())
+            return trial
+        self.study._thread_local.cached_all_trials = None  # as `ask` does, once a trial
+        ours = optuna.trial.create_trial(state=TrialState.RUNNING, user_attrs={_OWNER: _me()})
+        return Trial(self.study, self.study._storage.create_new_trial(self.study._study_id, template_trial=ours))
 
     def _suggest(self, trial: Trial) -> Asked:
         if self._planned is not None:
