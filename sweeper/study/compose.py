@@ -1,7 +1,7 @@
 """Compose a trial's config as Hydra would, at the price of one composition per combination of choices.
 
-Hydra composes in about 70 ms, the first time in a process in 260. Overrides that choose groups, add or delete shape
-the config; the others only set values. So a shape is composed once and kept, in a form that other processes can take
+Hydra composes in about 70 ms, the first time in a process in 260. Overrides that choose groups, delete, or name new
+keys shape the config; values do not. So a shape is composed once and kept, in a form that other processes can take
 over, and values are set on it with Hydra's own code.
 """
 
@@ -27,6 +27,7 @@ from sweeper.configs import put, remember_interpolations
 from sweeper.study.launchers import Resolved
 
 _NUMBER = re.compile(r"(?P<key>[^=]+)=(?P<value>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)")
+_NEW = {OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++"}
 _JobKeys = tuple[int, str] | None  # a job's number and the sweep's folder
 
 
@@ -75,14 +76,16 @@ class Composer:
         """
         self.latest = None
         parsed = [self.parse(text) for text in overrides]
-        values = [o for o in parsed if self._only_sets_a_value(o)]
-        shape = [o for o in parsed if not self._only_sets_a_value(o)]
+        shaping = [self._shaping(o) for o in parsed]
+        shape = tuple(filter(None, shaping))
+        values = [o for o, text in zip(parsed, shaping, strict=True) if text != o.input_line]
         # the keys belong to the shape, so that every value that one trial sets the next one sets as well
-        key = (*(str(o.input_line) for o in shape), "", *(o.key_or_group for o in values))
+        key = (*shape, "", *(o.key_or_group for o in values))
         cfg = self._shapes.get(key)
         if cfg is None:
-            cfg = self._shapes[key] = self._fresh(key[: len(shape)])
-        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+            lines = [str(o.input_line) for o, text in zip(parsed, shaping, strict=True) if text]
+            cfg = self._shapes[key] = self._fresh(shape, lines)
+        ConfigLoaderImpl._apply_overrides_to_config([_set(o) for o in values], cfg)
         self._name(cfg, parsed, job)
         told = defaultdict(dict, {name: dict(said) for name, said in OmegaConf.get_cache(self.master).items()})
         for name, arguments, value in resolved:
@@ -90,23 +93,28 @@ class Composer:
         cfg.__dict__["_metadata"].resolver_cache = told
         return cfg
 
-    def _fresh(self, shape: tuple[str, ...]) -> DictConfig:
+    def _fresh(self, shape: tuple[str, ...], lines: list[str]) -> DictConfig:
         if shape in self.composed:
             with suppress(Exception):  # of an object that only the process that composed it knows
                 return pickle.loads(self.composed[shape])  # type: ignore[no-any-return]
-        cfg = self.loader.load_sweep_config(self.master, list(shape))
+        cfg = self.loader.load_sweep_config(self.master, lines)
         with suppress(Exception):  # an object in it that pickle can't take
             self.composed[shape] = pickle.dumps(cfg, pickle.HIGHEST_PROTOCOL)
         return cfg
 
     def shape(self, overrides: Sequence[str]) -> tuple[str, ...]:
-        """Those that do more than set a value: trials that have them in common share one composition."""
-        parsed = [self.parse(text) for text in overrides]
-        return tuple(str(o.input_line) for o in parsed if not self._only_sets_a_value(o))
+        """What they do beyond setting values: trials that have it in common share one composition."""
+        return tuple(filter(None, (self._shaping(self.parse(text)) for text in overrides)))
+
+    def _shaping(self, override: Override) -> str:
+        """What it does beyond setting a value: nothing, a new key, or all that its text says."""
+        if not self._only_sets_a_value(override):
+            return str(override.input_line)
+        return _NEW.get(override.type, "") and f"{_NEW[override.type]}{override.key_or_group}"
 
     def _only_sets_a_value(self, override: Override) -> bool:
         return (
-            override.type == OverrideType.CHANGE
+            (override.type == OverrideType.CHANGE or override.type in _NEW)
             and override.package is None
             and not self.is_group(override.key_or_group)
             # merging into a container depends on what is there, so it is not repeatable on a shared config
@@ -131,6 +139,11 @@ class Composer:
             put(of_job._get_node("id"), str(job[0]))
             put(of_job._get_node("num"), job[0])
             put(hydra._get_node("sweep")._get_node("dir"), job[1])
+
+
+def _set(override: Override) -> Override:
+    """As it sets its value where the key, if new, is there by now."""
+    return replace(override, type=OverrideType.FORCE_ADD) if override.type == OverrideType.ADD else override
 
 
 def _fill(hydra: DictConfig, node: Any, texts: list[str]) -> None:

@@ -9,6 +9,7 @@ from hydra import compose, initialize, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from sweeper.study.compose import Composer
@@ -42,10 +43,24 @@ def test_a_config_is_hydras_also_after_others_of_its_shape(loaded):
     composer, loader, master = loaded
     for options in (["optimizer=sgd", "model=mlp"], ["optimizer=adam", "model=cnn"]):
         for lr, seed in (("1e-05", "3"), ("0.25", "-1")):
-            overrides = [*options, f"optimizer.lr={lr}", f"seed={seed}", "+new.key=7"]
+            overrides = [*options, f"optimizer.lr={lr}", f"seed={seed}", f"+new.key={lr}", f"++new.other=[{seed}]"]
             ours = OmegaConf.to_container(composer.compose(overrides), resolve=False)
             theirs = OmegaConf.to_container(loader.load_sweep_config(master, overrides), resolve=False)
             assert ours == theirs
+
+
+def test_a_new_key_is_composed_once_for_all_its_values(loaded):
+    composer, loader, master = loaded
+    for value in ("3", "'3'", "null", "[1,2]", "a b", "4"):
+        ours = composer.compose(["model=cnn", f"+new={value}", "seed=1"])
+        theirs = loader.load_sweep_config(master, ["model=cnn", f"+new={value}", "seed=1"])
+        assert OmegaConf.to_container(ours) == OmegaConf.to_container(theirs)
+    assert len(composer.composed) == 1
+    with pytest.raises(HydraException, match="already"):
+        composer.compose(["model=cnn", "+seed=3", "+new=1"])
+    composer.compose(["model=cnn", "++seed=3"])
+    with pytest.raises(HydraException, match="already"):
+        composer.compose(["model=cnn", "+seed=3"])
 
 
 def test_what_another_process_has_composed_is_hydras_whatever_was_edited_since(tmp_path):
@@ -56,7 +71,7 @@ def test_what_another_process_has_composed_is_hydras_whatever_was_edited_since(t
         loader = GlobalHydra.instance().config_loader()
         theirs = OmegaConf.to_container(loader.load_sweep_config(master, overrides), resolve=False)
         submitting, running = Composer(loader, master), Composer(loader, master)
-        submitting.compose(["optimizer=sgd", "model=cnn", "optimizer.lr=0.5", "+new.key=7", "seed=1"])
+        submitting.compose(["optimizer=sgd", "model=cnn", "optimizer.lr=0.5", "+new.key=8", "seed=1"])
         for option in tmp_path.glob("conf/*/*.yaml"):
             option.write_text("edited: true\n")
         running.composed = {running.shape(overrides): submitting.composed[submitting.shape(overrides)]}
