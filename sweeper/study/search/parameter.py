@@ -13,7 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep, Transformer
+from hydra.core.override_parser.types import (
+    Glob,
+    IntervalSweep,
+    Override,
+    Quote,
+    QuotedString,
+    RangeSweep,
+    Sweep,
+    Transformer,
+)
 from hydra.errors import HydraException
 from optuna.distributions import (
     BaseDistribution,
@@ -118,6 +127,8 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
     value = override._value
     if isinstance(value, IntervalSweep):
         return Parameter(key, _interval(key, value, written, source), written, source)
+    if isinstance(value, Sweep) and "log" in value.tags:
+        return Parameter(key, _logarithmic(key, value, written, source), written, source)
     if isinstance(value, RangeSweep) and not value.shuffle and value.step >= 0:
         return Parameter(key, _range(key, value, written, source), written, source)
     # a shuffled choice is drawn in random order anyway; sorting keeps the study the same on every start
@@ -136,11 +147,15 @@ def parameter(key: str, written: str, parse: Callable[[str], Override], source: 
         raise ConfigError(f"{key} ({source}) must have at least one choice, got {written!r}; write choice(a, b)")
     written_as: dict[str, Any] = {}
     for x in elements:
-        text = _name_text(x, parse) if isinstance(value, Glob) else choice_text(x, parse)
+        as_text = isinstance(value, Glob) or (isinstance(x, str) and "str(" in written)
+        text = _read_as_text(str(x), parse) if as_text else choice_text(x, parse)
         written_as[text] = Transformer.encode(x)
     texts = sorted(written_as) if "shuffle" in written else list(written_as)
     if len(texts) < len(elements):
-        raise ConfigError(f"{key} ({source}) must have different choices, got {written!r}; remove the repeated one")
+        raise ConfigError(
+            f"{key} ({source}) must have different choices, got {written!r}; remove the repeated one: "
+            "hydra.sweeper.repeats=n runs each point n times"
+        )
     return Parameter(key, CategoricalDistribution([written_as[t] for t in texts]), written, source, tuple(texts))
 
 
@@ -150,12 +165,13 @@ def _repair(key: str, written: str) -> str:
     return "write for example loguniform(1e-4, 1e-1), interval(0, 1), int(interval(1, 8)) or choice(a, b)"
 
 
-def _name_text(name: str, parse: Callable[[str], Override]) -> str:
-    """The name of an option, quoted where it would be read as a number."""
+def _read_as_text(text: str, parse: Callable[[str], Override]) -> str:
+    """Quoted where it would be read as something else, such as a number."""
     with suppress(HydraException):
-        if parse(f"key={name}").value() == name:
-            return name
-    return QuotedString(name, Quote.single).with_quotes()
+        written = str(Transformer.str(text))
+        if parse(f"key={written}").value() == text:
+            return written
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def choice_text(choice: Any, parse: Callable[[str], Override]) -> str:
@@ -193,6 +209,17 @@ def _interval(key: str, sweep: IntervalSweep, written: str, source: str) -> Base
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(float(low), float(high), log=log)
+
+
+def _logarithmic(key: str, sweep: Sweep, written: str, source: str) -> BaseDistribution:
+    """Of a ``range``, as of an ``interval``, but for one with steps, which Optuna can't draw in log."""
+    ends = (sweep.start, sweep.stop, sweep.step) if isinstance(sweep, RangeSweep) else ()
+    if isinstance(sweep, RangeSweep) and sweep.step == 1 and all(isinstance(x, int) for x in ends):
+        return _interval(key, IntervalSweep(start=sweep.start, end=sweep.stop, tags=sweep.tags), written, source)
+    raise ConfigError(
+        f"{key} ({source}) must be an interval to be drawn in log, got {written}; "
+        "write loguniform(low, high), int(loguniform(low, high)), or leave the tag out"
+    )
 
 
 def _descending(elements: list[Any], sweep: RangeSweep) -> BaseDistribution:

@@ -31,6 +31,7 @@ def read(written: str):
         ("loguniform(1e-5, 1e-1)", Float(1e-5, 1e-1, log=True)),
         ("int(loguniform(16, 256))", Int(16, 256, log=True)),
         ("range(1, 9, 2)", Int(1, 9, step=2)),
+        ("tag(log, range(1, 9))", Int(1, 9, log=True)),
         ("range(1, 10, 4)", Int(1, 9, step=4)),
         ("range(-5.5, 5.5, step=0.5)", Float(-5.5, 5.5, step=0.5)),
         ("choice(32, 64)", Cat([32, 64])),
@@ -59,6 +60,10 @@ def test_one_value_is_no_parameter(written):
         ("choice()", "empty choice"),
         ("range(5, 1)", "start < stop"),
         ("choice(a, a)", "different choices"),
+        ("1,1,1", "hydra.sweeper.repeats=n"),
+        ("tag(log, range(1, 9, 2))", "an interval to be drawn in log"),
+        ("tag(log, range(0, 9))", "low > 0"),
+        ("tag(log, choice(1, 2))", "an interval to be drawn in log"),
         ("uniform(a, b)", "must be a value or a distribution"),
     ],
 )
