@@ -8,9 +8,8 @@ from itertools import zip_longest
 from typing import Any
 
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import InterpolationKeyError, InterpolationResolutionError
 
 from sweeper.errors import ConfigError, nearest
 from sweeper.study.compose import Composer, all_keys, app_part, has_key
@@ -30,7 +29,7 @@ def try_values(composer: Composer, tables: Sequence[Table], overrides: Callable[
         fresh = [p for p in table.values() if p.key not in chosen and (p.key, p.written) not in tried]
         tried |= {(p.key, p.written) for p in fresh}
         if not _all_at_once(composer, whole, fresh, overrides):
-            _one_by_one(composer, whole, table, fresh, overrides)
+            _one_by_one(composer, chosen, table, fresh, overrides)
 
 
 def _all_at_once(
@@ -43,25 +42,37 @@ def _all_at_once(
             cfg = composer.compose(overrides({**whole, **{p.key: value for p, value in given.items()}}))
             for p, value in given.items():
                 check_leads(cfg, composer.parse(p.override(value)))
-    except (HydraException, OmegaConfBaseException):
+    except Exception:  # OmegaConf refuses some by an AttributeError in its own code
         return False
     return True
 
 
 def _one_by_one(
     composer: Composer,
-    whole: Point,
+    chosen: Point,
     table: Mapping[str, Parameter],
     parameters: Sequence[Parameter],
     overrides: Callable[[Point], list[str]],
 ) -> None:
+    whole = first_values(chosen, table)
     for p in parameters:
         for value in p.extremes:
             try:
                 cfg = composer.compose(overrides({**whole, p.key: value}))
-            except (HydraException, OmegaConfBaseException) as error:
-                raise _refused(error, table, p, value) from error
+            except Exception as error:
+                first = [(q, whole[q.key]) for q in table.values() if q.key not in chosen]
+                suspects = [(p, value), *first]
+                alone = (s for s in suspects if not _composes(composer, overrides({**chosen, s[0].key: s[1]})))
+                raise _refused(error, table, *next(alone, (p, value))) from error
             check_leads(cfg, composer.parse(p.override(value)))
+
+
+def _composes(composer: Composer, overrides: list[str]) -> bool:
+    try:
+        composer.compose(overrides)
+    except Exception:
+        return False
+    return True
 
 
 def first_values(chosen: Point, table: Mapping[str, Parameter]) -> Point:
