@@ -20,6 +20,7 @@ from sweeper.study.search.draws import Draws, Grid, Plan, random_unit, sobol_uni
 from sweeper.study.search.own import is_own, make_own
 from sweeper.study.search.parameter import Parameter, Point
 from sweeper.study.search.space import SearchSpace
+from sweeper.study.search.suggest import dotted
 
 PLANNED = {"random": "RandomSampler", "qmc": "QMCSampler", "grid": "GridSampler"}
 ADAPTIVE = {
@@ -181,6 +182,8 @@ def _optunas(name: str, keys: dict[str, Any], seed: int) -> BaseSampler:
         keys["seed"] = seed
     for key, value in keys.items():
         keys[key] = instantiate(value) if isinstance(value, Mapping) and "_target_" in value else value
+        if isinstance(value, str) and "Callable" in str(inspect.signature(cls).parameters[key].annotation):
+            keys[key] = dotted(f"hydra.sweeper.sampler.{key}", value, "")
     try:
         return cls(**keys)  # type: ignore[no-any-return]
     except (TypeError, ValueError) as error:

@@ -50,14 +50,16 @@ def suggest_more(trial: Trial, path: str | None, space: SearchSpace, config: Dic
 
 def method(path: str | None) -> Any:
     """The function of ``hydra.sweeper.custom_search_space``; ConfigError if there is none."""
-    if path is None:
-        return None
+    return None if path is None else dotted("hydra.sweeper.custom_search_space", path, " (cfg, trial)")
+
+
+def dotted(key: str, path: str, takes: str) -> Any:
+    """The function at the dotted ``path`` that ``key`` gives; ConfigError if there is none."""
     from hydra.utils import get_method
 
     try:
         return get_method(path.removeprefix("."))  # which the peer's own example has, and Hydra once passed over
     except Exception as error:
         raise ConfigError(
-            f"hydra.sweeper.custom_search_space must be the dotted path of a function (cfg, trial), got {path!r}: "
-            f"{words(error)[:200]}"
+            f"{key} must be the dotted path of a function{takes}, got {path!r}: {words(error)[:200]}"
         ) from error
