@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from sweeper.configs import value_in
 from sweeper.errors import ConfigError, nearest
 from sweeper.masked import masked
-from sweeper.study.values import flag, whole
+from sweeper.study.values import flag, share, whole
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_settings(keys: Mapping[str, Any], defaults: Path) -> Settings:
         study_name=_text(raw["study_name"]),
         n_trials=whole("hydra.sweeper.n_trials", raw["n_trials"], at_least=1),
         n_jobs=None if raw["n_jobs"] is None else whole("hydra.sweeper.n_jobs", raw["n_jobs"], at_least=1),
-        max_failure_rate=_share("max_failure_rate", raw["max_failure_rate"]),
+        max_failure_rate=share("hydra.sweeper.max_failure_rate", raw["max_failure_rate"]),
         params=_params(params if params is not None else _as_params(raw["search_space"])),
         custom_search_space=_text(raw["custom_search_space"]),
         pruner=raw["pruner"],
@@ -163,14 +163,6 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
-def _share(key: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        raise ConfigError(
-            f"hydra.sweeper.{key} must be a share from 0 to 1, got {value!r}; try hydra.sweeper.{key}=1.0"
-        )
-    return float(value)
-
-
 def _globs(value: Any) -> tuple[str, ...]:
     if value is None:
         return ("!*",)  # search nothing that options declare
@@ -251,9 +243,14 @@ def _dotted(node: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _of_peers(spec: Mapping[str, Any]) -> str | None:
-    """A distribution in the notation of W&B, Ax or Optuna in ours; None for anything else, such as keys of a config."""
+    """A distribution as W&B, Ax, Nevergrad, Ray or Optuna writes it, in ours; None for anything else, such as keys."""
+    spec = {_ALIKE.get(key, key): value for key, value in spec.items()}
+    if "optuna.distributions." in str(spec.get("_target_")):
+        spec["distribution"] = str(spec.pop("_target_"))
     if not set(spec) <= _OF_PEERS:
         return None
+    if spec.get("type") == "fixed" and "value" in spec:
+        return _shown(spec["value"])
     for key in ("values", "choices"):
         if isinstance(spec.get(key), list):
             return f"choice({', '.join(_shown(value) for value in spec[key])})"
@@ -265,15 +262,17 @@ def _of_peers(spec: Mapping[str, Any]) -> str | None:
     bounds = ", ".join(map(_shown, ends))
     if step is not None and not log:
         return f"range({bounds}, step={_shown(step)})"
-    kind = str(spec.get("value_type", spec.get("type", spec.get("distribution"))))
-    if "int" in kind or (kind in ("None", "range") and all(isinstance(end, int) for end in ends)):
+    kind = str(spec.get("value_type", spec.get("type", spec.get("distribution")))).lower()
+    kind = "int" if spec.get("integer") else kind
+    if "int" in kind or (kind in ("none", "range") and all(isinstance(end, int) for end in ends)):
         return f"tag(log, int(interval({bounds})))" if log else f"int(interval({bounds}))"
     return f"loguniform({bounds})" if log else f"uniform({bounds})"
 
 
+_ALIKE = {"lower": "low", "upper": "high", "grid_search": "values"}
 _OF_PEERS = {
     "min", "max", "low", "high", "bounds", "values", "choices", "type", "distribution", "value_type", "log",
-    "log_scale", "q", "step",
+    "log_scale", "q", "step", "integer", "init", "value",
 }  # fmt: skip
 
 

@@ -30,10 +30,11 @@ class LocalSettings:
     def __post_init__(self) -> None:
         for key in ("slots", "threads", "gpus", "gpus_per_trial", "trials_per_gpu", "trials_per_process"):
             if (value := getattr(self, key)) is not None:
-                whole(f"hydra.launcher.{key}", value, at_least=0 if key == "gpus" else 1)
+                number = whole(f"hydra.launcher.{key}", value, at_least=0 if key == "gpus" else 1)
+                object.__setattr__(self, key, number)
         for key in ("timeout_min", "mem_gb"):
             if (value := getattr(self, key)) is not None:
-                positive(f"hydra.launcher.{key}", value)
+                object.__setattr__(self, key, positive(f"hydra.launcher.{key}", value))
         if self.start_method not in (None, "fork", "spawn"):
             raise ConfigError(
                 f"hydra.launcher.start_method must be fork, spawn or null, got {self.start_method!r}; "

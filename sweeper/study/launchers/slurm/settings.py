@@ -84,12 +84,13 @@ class SlurmSettings:
     def __post_init__(self) -> None:
         for key in _COUNTS:
             if (value := getattr(self, key)) is not None:
-                whole(f"hydra.launcher.{key}", value, at_least=1)
+                object.__setattr__(self, key, whole(f"hydra.launcher.{key}", value, at_least=1))
         for key in _FLAGS:
-            flag(f"hydra.launcher.{key}", getattr(self, key))
-        whole("hydra.launcher.max_num_timeout", self.max_num_timeout, at_least=0)
+            object.__setattr__(self, key, flag(f"hydra.launcher.{key}", getattr(self, key)))
+        often = whole("hydra.launcher.max_num_timeout", self.max_num_timeout, at_least=0)
+        object.__setattr__(self, "max_num_timeout", often)
         if self.mem_gb is not None:
-            positive("hydra.launcher.mem_gb", self.mem_gb)
+            object.__setattr__(self, "mem_gb", positive("hydra.launcher.mem_gb", self.mem_gb))
         for key in _TEXTS:
             value = getattr(self, key)
             if not isinstance(value, str | None):
