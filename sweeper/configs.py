@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from functools import lru_cache
 from typing import Any
 
 import omegaconf.base
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, Node
+from omegaconf import DictConfig, Node, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 
 def remember_interpolations() -> None:
@@ -52,6 +53,13 @@ def value_in(node: Any) -> Any:
     """What one node holds, as it stands: of a mapping its nodes by key, of a list its nodes."""
     value = node._value()
     return value._value() if isinstance(value, Node) else value  # a union holds a node of its own
+
+
+def before_its_job(config: DictConfig, key: str) -> Any:
+    """What a key says that an app may have; None if it has none, or only a job can tell (``${hydra:job.num}``)."""
+    with suppress(OmegaConfBaseException):
+        return OmegaConf.select(config, key, throw_on_missing=False)
+    return None
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper.configs import before_its_job
 from sweeper.lines import Tail, append_line
 from sweeper.space_node import without_space
 
@@ -39,7 +40,7 @@ class Identity:
 
 def identity(cfg: DictConfig) -> Identity | None:
     """Of a composed config with ``data`` and ``model``; None for any other. Milliseconds: reads sources, no data."""
-    data, model = (_plain(OmegaConf.select(cfg, key)) for key in ("data", "model"))
+    data, model = (_plain(before_its_job(cfg, key)) for key in ("data", "model"))
     if not (isinstance(data, dict) and isinstance(model, dict)):
         return None
     targets = [str(part["_target_"]) for part in (data, model) if part.get("_target_")]

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from sweeper import ledger
+from sweeper.configs import before_its_job
 from sweeper.errors import ConfigError
 from sweeper.study.compose import Composer
 from sweeper.study.view.terminal import say
@@ -29,9 +30,9 @@ def mind_checks(composer: Composer, examples: Sequence[Sequence[str]], fixed: Se
     strict = False
     for overrides in examples:
         cfg = composer.compose(overrides)
-        if OmegaConf.select(cfg, "recipe") is None or str(OmegaConf.select(cfg, "stage._target_")).startswith(STAGES):
+        if before_its_job(cfg, "recipe") is None or str(before_its_job(cfg, "stage._target_")).startswith(STAGES):
             return
-        strict = bool(OmegaConf.select(cfg, "recipe.strict", default=False))
+        strict = bool(before_its_job(cfg, "recipe.strict"))
         identity = ledger.identity(cfg)
         if identity is not None and identity not in found:
             found[identity] = _complaint(cfg, identity, overrides, fixed)

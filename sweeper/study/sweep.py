@@ -17,6 +17,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.study import Study
 
+from sweeper.configs import before_its_job
 from sweeper.errors import ConfigError, words
 from sweeper.masked import masked, masked_in
 from sweeper.study.again import COLLECT, argv, order
@@ -276,7 +277,7 @@ class Sweep:
         return folder.write(asked)
 
     def _metric_name(self) -> str:
-        objective = OmegaConf.select(self.config, "objective", throw_on_missing=False)
+        objective = before_its_job(self.config, "objective")
         return objective if isinstance(objective, str) else self.settings.monitor or "objective"
 
     @property

@@ -50,6 +50,19 @@ SPACE = [  # command, what the line says
         [M, "+hydra.sweeper.params.optimizer.lr={type: float, low: 0, high: 1, step: 0.5}"],
         ["hydra.sweeper.params.optimizer.lr", "got", "optimizer.lr: range(0, 1, step=0.5)"],
     ),
+    *(
+        (
+            [M, f"+hydra.sweeper.params.optimizer.lr={{{theirs}}}"],
+            ["params.optimizer.lr", f"write optimizer.lr: {ours}"],
+        )
+        for theirs, ours in (
+            ("grid_search: [1, 2]", "choice(1, 2)"),
+            ("lower: 1, upper: 8, log: true, integer: true, init: 2", "tag(log, int(interval(1, 8)))"),
+            ("type: fixed, value: 0.5", "0.5"),
+            ("_target_: optuna.distributions.FloatDistribution, low: 1, high: 2, log: true", "loguniform(1, 2)"),
+            ("_target_: optuna.distributions.IntDistribution, low: 1, high: 2", "int(interval(1, 2))"),
+        )
+    ),
     ([M, "hydra.sweeper.search_space={x: {type: odd}}"], ["hydra.sweeper.search_space.x.type", "categorical", "odd"]),
     ([M, "hydra.sweeper.custom_search_space=nowhere.f"], ["hydra.sweeper.custom_search_space", "nowhere.f"]),
     ([M, "hydra/sweeper/sampler=grid"], ["optimizer.lr", "finite", "grid"]),
@@ -58,6 +71,7 @@ SPACE = [  # command, what the line says
 SWEEPER = [
     ([M, "hydra.sweeper.sampler.sede=3"], ["sede"]),
     ([M, "+hydra.sweeper.sampler.sede=3"], ["hydra.sweeper.sampler.sede", "did you mean 'seed'"]),
+    ([M, TPE, "hydra.sweeper.sampler.constraints_func=nowhere.f"], ["sampler.constraints_func", "dotted", "nowhere.f"]),
     ([M, "hydra.sweeper.sampler=rundom"], ["hydra.sweeper.sampler", "rundom", "random"]),
     ([M, "hydra/sweeper/sampler=rand"], ["hydra/sweeper/sampler/rand", "random"]),
     ([M, "hydra/sweeper=optune"], ["hydra/sweeper/optune", "optuna"]),

@@ -70,15 +70,21 @@ store(group="hydra/launcher", name="submitit_local", node=LocalQueueConf(timeout
 ENUM = """
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Optional
 from hydra.core.config_store import ConfigStore
 
 Kind = Enum("Kind", ["A", "B"])
+
+@dataclass
+class Part:
+    n: int = 1
 
 @dataclass
 class Typed:
     x: float = 1.0
     kind: Kind = Kind.A
     size: int = 1
+    part: Optional[Part] = None
     by_kind: dict[Kind, int] = field(default_factory=lambda: {Kind.A: 1})
 
 ConfigStore.instance().store(name="typed", node=Typed)
@@ -508,7 +514,11 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("name", REPORTS)
 def test_an_app_out_of_a_report(quick, tmp_path: Path, name: str) -> None:
-    report = REPORTS[name]
+    rebuild(quick, tmp_path, REPORTS[name])
+
+
+def rebuild(quick, tmp_path: Path, report: Report) -> None:
+    """Run a report's app, and see that its states, or its line, are those that the row expects."""
     files = {"config.yaml": f"defaults: [_self_, {{override hydra/sweeper: optuna}}]\nx: 1.0\n{report.config}\n"}
     if report.config.startswith("defaults: ["):
         mine, _, rest = report.config.removeprefix("defaults: [").partition("]")

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from sweeper.configs import before_its_job
 from sweeper.errors import ConfigError, nearest
 from sweeper.masked import masked
 from sweeper.study.search.parameter import Parameter, Point, Value, choice_text
@@ -289,7 +290,7 @@ def _is_enqueued(trial: FrozenTrial) -> bool:
 
 def _seed(space: SearchSpace) -> int | None:
     """The app's own ``seed``, which repeats of a point vary; None if it has none or searches it."""
-    seed = OmegaConf.select(space.composer.compose(space.examples[0]), "seed", throw_on_missing=False)
+    seed = before_its_job(space.composer.compose(space.examples[0]), "seed")
     return seed if isinstance(seed, int) and "seed" not in space.swept else None
 
 
