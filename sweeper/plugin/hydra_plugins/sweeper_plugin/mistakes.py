@@ -13,7 +13,7 @@ from typing import Any
 
 from hydra._internal import utils
 from hydra.core.override_parser.types import Override
-from hydra.errors import CompactHydraException, HydraException
+from hydra.errors import CompactHydraException, ConfigCompositionException, HydraException
 from omegaconf import Node
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -24,6 +24,7 @@ REPAIRS = {  # of what Hydra and OmegaConf say, its beginning or its end
     "HydraConfig was not set": "outside a job, write ${hydra.…} with a dot",
     "Interpolation key": "correct the name, or give the value",
     "Config group override must be": "name one of its options, quoted if it is a number",
+    "Sweeping over Hydra's configuration": "where the comma belongs to the value, quote that: 'key=\"a,b\"'",
 }
 
 
@@ -45,8 +46,11 @@ def said(error: BaseException) -> str | None:
         return None
     text = " ".join(str(error).split()) or traceback.extract_tb(error.__traceback__)[-1].line or type(error).__name__
     where = next((found for frame, _ in reversed(trace) if (found := _place(error, frame.f_locals))), None)
-    repair = next((f"; {do}" for what, do in REPAIRS.items() if text.startswith(what) or text.endswith(what)), "")
-    return text + repair if where is None or where in text else f"{where}: {text}{repair}"
+    return text + _repair(text) if where is None or where in text else f"{where}: {text}{_repair(text)}"
+
+
+def _repair(text: str) -> str:
+    return next((f"; {do}" for what, do in REPAIRS.items() if text.startswith(what) or text.endswith(what)), "")
 
 
 def _place(error: BaseException, names: Mapping[str, Any]) -> str | None:
@@ -69,7 +73,9 @@ def extend_reports() -> None:
         def one_line() -> Any:
             try:
                 return func()
-            except CompactHydraException:
+            except CompactHydraException as error:
+                if type(error) is ConfigCompositionException and (repair := _repair(str(error))):
+                    raise CompactHydraException(f"{error}{repair}") from error
                 raise
             except Exception as error:
                 if (line := said(error)) is None:
