@@ -22,6 +22,13 @@ def positive(key: str, value: Any) -> float:
     return value
 
 
+def number(key: str, value: Any) -> float:
+    value = _meant(value, float)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{key} must be a number, got {value!r}; try {key}=1")
+    return value
+
+
 def flag(key: str, value: Any) -> bool:
     value = {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
     if not isinstance(value, bool):

@@ -71,7 +71,15 @@ SPACE = [  # command, what the line says
 SWEEPER = [
     ([M, "hydra.sweeper.sampler.sede=3"], ["sede"]),
     ([M, "+hydra.sweeper.sampler.sede=3"], ["hydra.sweeper.sampler.sede", "did you mean 'seed'"]),
-    ([M, TPE, "hydra.sweeper.sampler.constraints_func=nowhere.f"], ["sampler.constraints_func", "dotted", "nowhere.f"]),
+    ([M, TPE, "hydra.sweeper.sampler.n_startup_trials=ten"], ["sampler.n_startup_trials", "whole number", "'ten'"]),
+    ([M, TPE, "hydra.sweeper.sampler.multivariate=often"], ["sampler.multivariate", "true or false", "'often'"]),
+    ([M, "hydra/sweeper/sampler=cmaes", "hydra.sweeper.sampler.sigma0=x"], ["sampler.sigma0", "a number", "'x'"]),
+    ([M, "hydra.sweeper.sampler.seed=abc"], ["hydra.sweeper.sampler.seed", "whole number", "'abc'"]),
+    ([M, "hydra.sweeper.sampler=optuna.samplers.TPSampler"], ["hydra.sweeper.sampler", "'TPSampler'", "tpe"]),
+    (
+        [M, TPE, "+hydra.sweeper.sampler.constraints_func=nowhere.f"],
+        ["sampler.constraints_func", "dotted", "nowhere.f"],
+    ),
     ([M, "hydra.sweeper.sampler=rundom"], ["hydra.sweeper.sampler", "rundom", "random"]),
     ([M, "hydra/sweeper/sampler=rand"], ["hydra/sweeper/sampler/rand", "random"]),
     ([M, "hydra/sweeper=optune"], ["hydra/sweeper/optune", "optuna"]),
@@ -123,6 +131,7 @@ LAUNCHER = [
         [M, SLURM, "hydra.launcher.use_srun=false", "hydra.launcher.nodes=2"],
         ["hydra.launcher.use_srun", "true", "nodes x tasks_per_node = 2"],
     ),
+    ([M, SLURM, "+hydra.launcher.additional_parameters.mail-type=END,FAIL"], ["mail-type=END,FAIL", "'key=\"a,b\"'"]),
     ([M, SLURM, TPE], ["hydra.sweeper.n_jobs", "TPESampler", "got null"]),
     ([M, SLURM, "hydra.sweeper.detach=true", "hydra.sweeper.pruner=asha"], ["hydra.sweeper.detach", "pruner=asha"]),
 ]

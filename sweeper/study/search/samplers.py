@@ -21,6 +21,7 @@ from sweeper.study.search.own import is_own, make_own
 from sweeper.study.search.parameter import Parameter, Point
 from sweeper.study.search.space import SearchSpace
 from sweeper.study.search.suggest import dotted
+from sweeper.study.values import flag, number, whole
 
 PLANNED = {"random": "RandomSampler", "qmc": "QMCSampler", "grid": "GridSampler"}
 ADAPTIVE = {
@@ -92,7 +93,7 @@ def describe(spec: Any) -> dict[str, Any]:
     if isinstance(spec, functools.partial):
         return {"name": spec.func.__name__, **spec.keywords}
     if isinstance(spec, str):
-        return {"name": _class_name(spec)}
+        return describe({"_target_": spec}) if "." in spec else {"name": _class_name(spec)}
     if isinstance(spec, Mapping):
         keys = dict(spec)
         named = keys.pop("name", None) or keys.pop("_target_", None)
@@ -111,7 +112,7 @@ def describe(spec: Any) -> dict[str, Any]:
 
 def _class_name(name: str) -> str:
     found = _NAMES.get(name) or _ALSO.get(name) or name
-    if not hasattr(optuna.samplers, found) and "Sampler" not in found:
+    if not hasattr(optuna.samplers, found):
         raise ConfigError(
             f"hydra.sweeper.sampler must be one of {', '.join(_NAMES)}, got {name!r}{nearest(name, _NAMES)}; "
             "try hydra.sweeper.sampler=random"
@@ -138,7 +139,7 @@ def make_sampler(spec: Any, space: SearchSpace, *, seed: int, repeats: int, exte
         keys = _checked(name, keys)
     if not own and name in PLANNED.values():
         own_seed = keys.pop("seed", None)
-        seed = seed if own_seed is None else int(own_seed)
+        seed = seed if own_seed is None else whole("hydra.sweeper.sampler.seed", own_seed, at_least=0)
         plan: Plan
         match name:
             case "GridSampler":
@@ -181,13 +182,27 @@ def _optunas(name: str, keys: dict[str, Any], seed: int) -> BaseSampler:
     if "seed" in inspect.signature(cls).parameters and keys.get("seed") is None:
         keys["seed"] = seed
     for key, value in keys.items():
-        keys[key] = instantiate(value) if isinstance(value, Mapping) and "_target_" in value else value
-        if isinstance(value, str) and "Callable" in str(inspect.signature(cls).parameters[key].annotation):
-            keys[key] = dotted(f"hydra.sweeper.sampler.{key}", value, "")
+        if isinstance(value, Mapping) and "_target_" in value:
+            keys[key] = instantiate(value)
+        elif value is not None:
+            keys[key] = _typed(key, value, str(inspect.signature(cls).parameters[key].annotation))
     try:
         return cls(**keys)  # type: ignore[no-any-return]
     except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.sweeper.sampler ({name}) refuses its keys {keys}: {error}") from error
+
+
+def _typed(key: str, value: Any, annotation: str) -> Any:
+    """The value as Optuna's own annotation has it: it looks at some only in the middle of a study."""
+    key = f"hydra.sweeper.sampler.{key}"
+    match annotation.removesuffix(" | None"):
+        case "int":
+            return whole(key, value, at_least=0)
+        case "float":
+            return number(key, value)
+        case "bool":
+            return flag(key, value)
+    return dotted(key, value, "") if isinstance(value, str) and annotation.startswith("Callable") else value
 
 
 def _checked(name: str, keys: dict[str, Any]) -> dict[str, Any]:
