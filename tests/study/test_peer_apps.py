@@ -62,6 +62,10 @@ def test_custom_search_space_finds_what_is_fixed(quick, tmp_path, fixed, path):
     [
         (["hydra.sweeper.custom_search_space=train.suggest", "seed=8"], "seed must be fixed or suggested"),
         (["hydra.sweeper.custom_search_space=train.suggest_wrongly"], "train.suggest_wrongly: KeyError: 'no.such.key'"),
+        (
+            ["hydra.sweeper.custom_search_space=train.suggest_elsewhere"],
+            "got from train.suggest_elsewhere: Could not override 'nowhere.lr'. To append",
+        ),
         (["hydra.sweeper.custom_search_space=train.nothing"], "custom_search_space must be the dotted path"),
     ],
 )

@@ -22,7 +22,7 @@ from sweeper.masked import masked
 from sweeper.study.search.parameter import Parameter, Point, Value, choice_text
 from sweeper.study.search.samplers import PlannedSampler
 from sweeper.study.search.space import SearchSpace
-from sweeper.study.search.suggest import suggest, suggest_more
+from sweeper.study.search.suggest import suggest, suggest_more, try_suggested
 from sweeper.study.settings import Settings
 from sweeper.study.study_folder import Submission
 from sweeper.study.view.terminal import say
@@ -246,7 +246,11 @@ class Asker:
             return drawn[p.key]
 
         point = self.space.walk(pick)
-        return self._asked(trial.number, point, suggest_more(trial, self._extend, self.space, self.config))
+        extra = suggest_more(trial, self._extend, self.space, self.config)
+        asked = self._asked(trial.number, point, extra)
+        if extra:
+            try_suggested(str(self._extend), asked.overrides, self.space)
+        return asked
 
     def _asked(self, number: int, point: Point, extra: Point | None = None) -> Asked:
         parse = self.space.composer.parse

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
 
@@ -46,6 +48,17 @@ def suggest_more(trial: Trial, path: str | None, space: SearchSpace, config: Dic
             f"{both[0]}={values[both[0]]}; leave one out, or have it look in trial.user_attrs"
         )
     return {k: v for k, v in trial.params.items() if k not in before}
+
+
+def try_suggested(path: str, overrides: list[str], space: SearchSpace) -> None:
+    """ConfigError for a key that the config lacks, or a value that it refuses, among those of a trial."""
+    try:
+        space.composer.compose(overrides)
+    except (HydraException, OmegaConfBaseException) as error:
+        said = words(f"{error} {error.__cause__ or ''}")[:300]
+        raise ConfigError(
+            f"hydra.sweeper.custom_search_space must suggest what the config takes, got from {path}: {said}"
+        ) from error
 
 
 def method(path: str | None) -> Any:

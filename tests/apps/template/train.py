@@ -24,6 +24,10 @@ def suggest_wrongly(cfg: DictConfig, trial) -> None:
     trial.params["no.such.key"]
 
 
+def suggest_elsewhere(cfg: DictConfig, trial) -> None:
+    trial.suggest_float("nowhere.lr", 0, 1)
+
+
 @hydra.main(version_base="1.3", config_path="configs", config_name="train.yaml")
 def main(cfg: DictConfig) -> float | None:
     metrics, _ = train(cfg)
