@@ -26,7 +26,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from sweeper.configs import put, remember_interpolations
 from sweeper.study.launchers import Resolved
 
-_NUMBER = re.compile(r"(?P<key>[^=]+)=(?P<value>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)")
+_NUMBER = r"(?P<value>-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)"
+_DRAWN = re.compile(rf"(?P<key>[^=]+)=(?:{_NUMBER}|(?P<word>[A-Za-z_][A-Za-z0-9_]*))")
+_NO_WORDS = {"null", "true", "false", "nan", "inf"}
 _NEW = {OverrideType.ADD: "+", OverrideType.FORCE_ADD: "++"}
 _JobKeys = tuple[int, str] | None  # a job's number and the sweep's folder
 
@@ -48,10 +50,12 @@ class Composer:
         self.latest: tuple[tuple[str, ...], int, str, Resolved, DictConfig] | None = None  # what the shared one holds
 
     def _parse(self, text: str) -> Override:
-        drawn = _NUMBER.fullmatch(text)  # a new one in each trial, and Hydra's parser takes half a millisecond
-        if drawn is None or drawn["value"] == "0":
+        drawn = _DRAWN.fullmatch(text)  # a new one in each trial, and Hydra's parser takes half a millisecond
+        if drawn is None or drawn["value"] == "0" or (drawn["word"] or "").lower() in _NO_WORDS:
             return self._read(text)
-        value = int(drawn["value"]) if drawn["value"].lstrip("-").isdigit() else float(drawn["value"])
+        value: Any = drawn["word"]
+        if value is None:
+            value = int(drawn["value"]) if drawn["value"].lstrip("-").isdigit() else float(drawn["value"])
         return replace(self.parse(f"{drawn['key']}=0"), _value=value, input_line=text)
 
     def _read(self, text: str) -> Override:

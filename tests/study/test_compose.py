@@ -16,6 +16,7 @@ from sweeper.study.compose import Composer
 from tests.conftest import ROOT
 
 NUMBERS = ["0", "-0", "7", "-12", "1_000", "007", "+3", "0.5", "-0.25", "1e-05", "1.5e-3", "2E3", "1.e3", ".5", "nan"]
+WORDS = ["adam", "f0", "_", "E", "NULL", "null", "True", "NaN", "inf", "choice", "a.b", "a-b", "0x1", "x1_"]
 KEYS = ["seed", "+new", "++seed", "optimizer.lr", "model@other", "a/b"]
 
 
@@ -27,10 +28,10 @@ def loaded():
         yield Composer(loader, master), loader, master
 
 
-def test_numbers_are_read_as_hydra_reads_them(loaded):
+def test_numbers_and_words_are_read_as_hydra_reads_them(loaded):
     composer, loader, _ = loaded
     parser = OverridesParser.create(config_loader=loader)
-    for text in (f"{key}={number}" for key in KEYS for number in NUMBERS):
+    for text in (f"{key}={number}" for key in KEYS for number in NUMBERS + WORDS):
         ours, theirs = composer.parse(text), parser.parse_override(text)
         assert (ours.input_line, ours.key_or_group, ours.package, ours.type) == (
             *(theirs.input_line, theirs.key_or_group, theirs.package, theirs.type),

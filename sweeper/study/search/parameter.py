@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from hydra.core.override_parser.types import (
@@ -49,11 +50,13 @@ class Parameter:
 
     def override(self, value: Value) -> str:
         """``key=value`` in Hydra's grammar."""
-        if isinstance(self.distribution, CategoricalDistribution):
-            for choice, text in zip(self.distribution.choices, self.texts, strict=True):
-                if repr(choice) == repr(value):
-                    return f"{self.key}={text}"
-        return f"{self.key}={text_of(value)}"
+        return f"{self.key}={self._text.get(repr(value)) or text_of(value)}"
+
+    @cached_property
+    def _text(self) -> dict[str, str]:
+        """The text of each choice; there may be thousands."""
+        choices = getattr(self.distribution, "choices", ())
+        return {repr(choice): text for choice, text in zip(choices, self.texts, strict=True)}
 
     @property
     def count(self) -> int | None:
