@@ -23,10 +23,10 @@ REPORTS = {
     "hydra#1270, the job's number as the app's seed": Report(
         "assert cfg.seed == HydraConfig.get().job.num and cfg.objective", JOBS_OWN, "hydra/launcher=local x=1,2"
     ),
-    "hydra#2313, numbers out of the environment": Report(
+    "numbers out of the environment": Report(
         "", NUMBERS, "hydra/launcher=submitit_local x=1,2,3", before="import os; os.environ.update(N='2', T='9')"
     ),
-    "omegaconf#1006, a mapping for a part that is none": Report(
+    "a mapping for a part that is none": Report(
         *("", "", TYPED + "part={n:1},null", ("part (command line)", "got {n:1} of {n:1},null")), before=ENUM
     ),
     "which of two keys is refused": Report(
