@@ -78,6 +78,7 @@ def load_all() -> None:
         "healthy_threads",
         "healthy_losses",
         "healthy_own",
+        "healthy_unusual",
     ):
         importlib.import_module(name)
 

@@ -20,6 +20,7 @@ EPS = 1e-5  # of a central difference in double precision: about 1e-9 of the der
 OFF = 0.02  # of the largest derivative: an iterated solution gives its gradient to within its own tolerance
 FLAT = 1e-6  # of it
 FEW = 0.25  # of the numbers: they may lie at a kink
+LARGER = 1024.0  # times the gradient that comes in: what is clipped shows
 
 
 class OwnBackward(Check):
@@ -33,8 +34,9 @@ class OwnBackward(Check):
     def measure(self, subject: Subject) -> Verdict:
         """Central differences in double precision against what ``backward`` gives.
 
-        Functions that mean another gradient are left out: those that hand on what they get, and those that are flat
-        where they give a gradient, as roundings with a straight-through one are.
+        Functions that mean another gradient are left out: those that hand on what they get, those that are flat
+        where they give a gradient, as roundings with a straight-through one are, and those whose gradient is not
+        proportional to the one that comes in, as a clipped or normalised one is.
         """
         calls = own_functions(subject)
         if not calls:
@@ -85,11 +87,26 @@ def _compared(kind: type[Function], arguments: tuple[Any, ...]) -> list[_Argumen
         if any(torch.equal(output, arguments[i]) for output in _outputs(kind, arguments) for i in wanted):
             return []
         leaves = tuple(as_double(a) if isinstance(a, Tensor) else a for a in arguments)
-        gradients = torch.autograd.grad(_total(kind, leaves), [leaves[i] for i in wanted], allow_unused=True)
+        gradients = _gradients(kind, leaves, wanted)
+        if not _proportional(gradients, _gradients(kind, leaves, wanted, LARGER)):
+            return []
         found = [_argument(kind, arguments, i, given) for i, given in zip(wanted, gradients, strict=True)]
     except Exception:
         return []
     return [] if any(each.flat for each in found) else found
+
+
+def _gradients(
+    kind: type[Function], leaves: tuple[Any, ...], wanted: list[int], scale: float = 1.0
+) -> tuple[Tensor | None, ...]:
+    total = scale * _total(kind, leaves)
+    return torch.autograd.grad(total, [leaves[i] for i in wanted], allow_unused=True)
+
+
+def _proportional(once: tuple[Tensor | None, ...], larger: tuple[Tensor | None, ...]) -> bool:
+    """A derivative's ``backward`` is linear in the gradient that comes in."""
+    pairs = [(a, b) for a, b in zip(once, larger, strict=True) if a is not None and b is not None]
+    return all(float((b / LARGER - a).norm()) <= OFF * float(a.norm()) for a, b in pairs)
 
 
 def _argument(kind: type[Function], arguments: tuple[Any, ...], number: int, given: Tensor | None) -> _Argument:
