@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from bugs.own_parts import Swish, activated
-from plants import digits_program, healthy
+from plants import adam, digits, digits_program, healthy, mlp
 from torch import nn
 from torch.autograd import Function
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 
 class UnitGradient(Function):
@@ -72,3 +74,74 @@ def spiking(seed):
             return self.last(spikes / 8)
 
     return digits_program(Net(), seed)
+
+
+def projected(seed, project):
+    """Adam, and a projection of the matrices before training and after each step."""
+    program = digits_program(mlp(), seed)
+    model, optimizer = program["model"], program["optimizer"]
+
+    @torch.no_grad()
+    def put_back():
+        for p in model.parameters():
+            if p.ndim > 1:
+                p.copy_(project(p))
+
+    def step(batch):
+        x, y = batch
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        put_back()
+        return loss
+
+    put_back()
+    return {**program, "step": step}
+
+
+@healthy("the largest singular value put back to 1 after each step")
+def singular(seed):
+    return projected(seed, lambda p: p / torch.linalg.matrix_norm(p, 2))
+
+
+@healthy("rows whose absolute values are put back to a sum of 4")
+def absolute(seed):
+    return projected(seed, lambda p: 4 * p / p.abs().sum(1, keepdim=True))
+
+
+class Drawn(IterableDataset):
+    """So many examples drawn with replacement, by each worker with a seed of its own."""
+
+    def __init__(self, x, y, count):
+        self.x, self.y, self.count = x, y, count
+
+    def __iter__(self):
+        worker = get_worker_info()
+        generator = torch.Generator().manual_seed(worker.seed if worker else 0)
+        for i in torch.randint(len(self.y), (self.count,), generator=generator):
+            yield self.x[i], self.y[i]
+
+
+@healthy("a stream of examples that each worker draws for itself")
+def drawn(seed):
+    x, y, *_ = digits(seed)
+    return digits_program(mlp(), seed, data=DataLoader(Drawn(x, y, 700), 64, num_workers=2))
+
+
+class Imagined(IterableDataset):
+    """Made-up examples, 400 from each worker."""
+
+    def __iter__(self):
+        worker = get_worker_info()
+        generator = torch.Generator().manual_seed(worker.seed if worker else 0)
+        for _ in range(400):
+            x = torch.randn(16, generator=generator)
+            yield x, (x[:4].sum() + 0.1 * torch.randn((), generator=generator)).reshape(1)
+
+
+@healthy("a stream of made-up examples, as many from each worker")
+def imagined(seed):
+    model = mlp(16, 1)
+    data = DataLoader(Imagined(), 64, num_workers=2)
+    return {"model": model, "loss": F.mse_loss, "data": data, "optimizer": adam(model)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, TypeGuard
 
 import torch
@@ -12,6 +13,7 @@ from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
+Kinds = tuple[Counter[bytes], Counter[bytes]]
 SOME = 0.75  # of the examples: a stream may leave out a random part of them
 
 
@@ -23,7 +25,10 @@ class WorkersShare(Check):
     advice = "in __iter__, give the part of torch.utils.data.get_worker_info(): examples[info.id :: info.num_workers]"
 
     def measure(self, subject: Subject) -> Verdict:
-        """Examples of an epoch with workers against one without; of long streams the workers' first batches."""
+        """Examples of an epoch with workers against one without; of long streams the workers' first batches.
+
+        Workers that draw at random give more of them too, but not the same ones.
+        """
         given = (("training", subject.loader), ("validation", subject.val_loader))
         streams = {name: loader for name, loader in given if _is_stream(loader)}
         if not streams:
@@ -34,9 +39,11 @@ class WorkersShare(Check):
             if not whole:
                 raise NotApplicable("the stream gives nothing without workers")
             if whole < POOL:
-                found = _count(loader)
+                each = _by_worker(loader)
+                found = sum(sum(kinds.values()) for kinds, _ in each)
                 words = f"an epoch of {name} gives {found} examples, the data set has {whole}"
-                if found * SOME > whole or (found < whole * SOME and not loader.drop_last):
+                more = found * SOME > whole and _alike(each)
+                if more or (found < whole * SOME and not loader.drop_last):
                     return self.failed(words, expected="each once", measured={"given": found, "whole": whole})
             elif _first_alike(loader):
                 return self.failed(
@@ -53,9 +60,36 @@ def _count(loader: DataLoader[Any]) -> int:
     count = 0
     for raw in loader:
         count += len(unpack(raw))
-        if count >= POOL * max(loader.num_workers, 1):
+        if count >= POOL:
             break
     return count
+
+
+def _by_worker(loader: DataLoader[Any]) -> list[Kinds]:
+    """How often each worker gives each example, and each target; batches come from the workers in turn."""
+    found: list[Kinds] = [(Counter(), Counter()) for _ in range(loader.num_workers)]
+    count = 0
+    for number, raw in enumerate(loader):
+        batch = unpack(raw)
+        targets = [row.tobytes() for row in batch.targets.cpu().reshape(len(batch), -1).numpy()]
+        inputs = [row.tobytes() for row in flat(batch.inputs).numpy()]
+        kinds, labels = found[number % len(found)]
+        kinds.update(x + y for x, y in zip(inputs, targets, strict=True))
+        labels.update(targets)
+        count += len(batch)
+        if count >= POOL * len(found):
+            break
+    return found
+
+
+def _alike(found: list[Kinds]) -> bool:
+    """Two workers give mostly the same examples, or changed ones with the same targets throughout."""
+    for i, (kinds, labels) in enumerate(found):
+        for other_kinds, other_labels in found[:i]:
+            few = min(sum(kinds.values()), sum(other_kinds.values()))
+            if sum((kinds & other_kinds).values()) > SOME * few or (labels == other_labels and len(labels) > 1):
+                return True
+    return False
 
 
 def _first_alike(loader: DataLoader[Any]) -> bool:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.step.observe import Seen, two_steps
+from sweeper.trial.check.step.observe import Seen, make_ready, two_steps
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -24,12 +24,16 @@ class DecayShrinks(Check):
     needs = ("model_runs", "loss_runs", "optimizer_parameters", "weights_kept", "step_direction")
 
     def measure(self, subject: Subject) -> Verdict:
-        """What the optimizer does to weights without a gradient, and the training step beside the optimizer's own."""
+        """What the optimizer does to weights without a gradient, and the training step beside the optimizer's own.
+
+        A projection makes weights larger after an optimizer's step that made them smaller, and none that was undone.
+        """
         sizes = [p.numel() for _, p in subject.trainable()]
         found = {"the optimizer": _largest(_optimizer_alone(subject))}
         if subject.step is not None:
             first, second = (_beside(seen, sizes) for seen in two_steps(subject))
-            found["the training step"] = _largest([min(a, b) for a, b in zip(first, second, strict=True)])
+            growth = _largest([min(a, b) for a, b in zip(first, second, strict=True)])
+            found["the training step"] = growth and min(growth, _largest(_held_still(subject)))
         where, growth = max(found.items(), key=lambda each: each[1])
         words = f"{where} makes weights larger by {growth:.2g} of themselves" if growth else "it makes none larger"
         return self.judged(not growth, words, expected="none, or smaller", measured={"growth": growth})
@@ -63,6 +67,34 @@ def _beside(seen: Seen, sizes: list[int]) -> list[float]:
         _growth(moved - stepped, weights) if (weights + moved).norm() > weights.norm() * (1 + ROUNDING) else 0.0
         for weights, moved, stepped in parts
     ]
+
+
+def _held_still(subject: Subject) -> list[float]:
+    """The growth of each tensor in a second training step whose optimizer is undone at once."""
+    optimizer = subject.given_optimizer
+    parameters = [p for _, p in subject.trainable()]
+    begun: list[Tensor] = []
+
+    def before(*_: object) -> None:
+        begun[:] = [p.detach().clone() for p in parameters]
+
+    @torch.no_grad()
+    def after(*_: object) -> None:
+        for p, old in zip(parameters, begun, strict=True):
+            p.copy_(old)
+
+    with subject.untouched():
+        make_ready(subject.model)
+        subject.run_step(subject.batch)
+        old = [p.detach().clone() for p in parameters]
+        handles = [optimizer.register_step_pre_hook(before), optimizer.register_step_post_hook(after)]
+        try:
+            subject.run_step(subject.batch)
+        finally:
+            for handle in handles:
+                handle.remove()
+        growths = [_growth(p.detach() - weights, weights) for p, weights in zip(parameters, old, strict=True)]
+        return [growth if growth > ROUNDING else 0.0 for growth in growths]
 
 
 def _growth(moved: Tensor, weights: Tensor) -> float:
