@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections import deque
+
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.own_parts import Swish, activated
@@ -145,3 +149,124 @@ def imagined(seed):
     model = mlp(16, 1)
     data = DataLoader(Imagined(), 64, num_workers=2)
     return {"model": model, "loss": F.mse_loss, "data": data, "optimizer": adam(model)}
+
+
+def kept(seed, make):
+    """``make(model, optimizer)`` gives the step, which keeps something from call to call."""
+    program = digits_program(mlp(), seed)
+    return {**program, "step": make(program["model"], program["optimizer"])}
+
+
+def update(optimizer, loss):
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+@healthy("a mean teacher in the step, heeded more with each call")
+def mean_teacher(seed):
+    def make(model, optimizer):
+        teacher, calls = copy.deepcopy(model).requires_grad_(False), 0
+
+        def step(batch):
+            nonlocal calls
+            x, y = batch
+            out = model(x)
+            agreement = F.mse_loss(out.softmax(1), teacher(x).softmax(1))
+            loss = update(optimizer, F.cross_entropy(out, y) + min(1, calls / 10) * agreement)
+            calls += 1
+            for slow, fast in zip(teacher.parameters(), model.parameters(), strict=True):
+                slow.data.mul_(0.9).add_(fast.data, alpha=0.1)
+            return loss
+
+        return step
+
+    return kept(seed, make)
+
+
+@healthy("a queue of earlier outputs in the step")
+def queue(seed):
+    def make(model, optimizer):
+        earlier = deque(maxlen=4)
+
+        def step(batch):
+            x, y = batch
+            out = model(x)
+            loss = F.cross_entropy(out, y)
+            if earlier:
+                loss = loss + 0.01 * (out.mean(0) - earlier[0]).square().mean()
+            earlier.append(out.detach().mean(0))
+            return update(optimizer, loss)
+
+        return step
+
+    return kept(seed, make)
+
+
+@healthy("two losses over their running means, which an object keeps")
+def balanced(seed):
+    class Balance:
+        def __init__(self):
+            self.means = {}
+
+        def __call__(self, name, loss):
+            mean = self.means.get(name, loss.detach())
+            self.means[name] = 0.5 * mean + 0.5 * loss.detach()
+            return loss / self.means[name]
+
+    def make(model, optimizer):
+        balance = Balance()
+
+        def step(batch):
+            x, y = batch
+            out = model(x)
+            return update(optimizer, balance("class", F.cross_entropy(out, y)) + 0.1 * balance("size", out.norm()))
+
+        return step
+
+    return kept(seed, make)
+
+
+@healthy("centres of the classes, moved in the step (center loss)")
+def centres(seed):
+    def make(model, optimizer):
+        middle, counts = torch.zeros(10, 10), np.zeros(10)
+
+        def step(batch):
+            x, y = batch
+            out = model(x)
+            loss = update(optimizer, F.cross_entropy(out, y) + 0.01 * (out - middle[y]).square().mean())
+            for k in y.unique().tolist():
+                counts[k] += 1
+                middle[k] += (out.detach()[y == k].mean(0) - middle[k]) / (1 + counts[k])
+            return loss
+
+        return step
+
+    return kept(seed, make)
+
+
+class Lazy(torch.optim.SGD):
+    """Decays every fourth call, and has a slow copy of the weights (Lookahead)."""
+
+    def __init__(self, parameters, lr):
+        super().__init__(parameters, lr=lr, momentum=0.9)
+        self.calls, self.held = 0, [p for group in self.param_groups for p in group["params"]]
+        self.slow = [p.detach().clone() for p in self.held]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        super().step(closure)
+        self.calls += 1
+        for slow, p in zip(self.slow, self.held, strict=True):
+            if self.calls % 4 == 0:
+                p.mul_(1 - 1e-3)
+            if self.calls % 3 == 0:
+                p.copy_(slow.lerp_(p, 0.5))
+
+
+@healthy("own optimizer that counts its calls: a decay in every fourth, slow weights")
+def lazy(seed):
+    model = mlp()
+    return digits_program(model, seed, optimizer=Lazy(model.parameters(), 0.05))

@@ -13,22 +13,25 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from sweeper.trial.check.kept import keep
 from sweeper.trial.seeds import seed_everything
 
 HELD = ("_parameters", "_buffers", "_modules")
 
 
 @contextmanager
-def untouched(model: nn.Module, *keepers: Any, seed: int) -> Iterator[None]:
+def untouched(model: nn.Module, *keepers: Any, seed: int, step: Any = None) -> Iterator[None]:
     """Seed the global generators, and afterwards put all back in place.
 
     That is: weights, buffers, gradients, modes and plain attributes of ``model``, the state of optimizers and
-    schedules (``keepers``, those with ``state_dict``), and the global generators. A generator that a person's
-    code keeps for itself is left alone, or reruns could not show that it goes on.
+    schedules (``keepers``, those with ``state_dict``), what the person's own ``step`` and optimizers keep, and the
+    global generators. A generator that a person's code keeps for itself is left alone, or reruns could not show that
+    it goes on.
     """
     modules = [(module, _attributes(module)) for module in model.modules()]
     tensors = [(t, t.detach().clone(), t.grad, None if t.grad is None else t.grad.clone(), t.requires_grad)
                for t in _tensors(model, keepers)]  # fmt: skip
+    own = keep(step, *(k for k in keepers if isinstance(k, Optimizer)), model=model)
     states = [(k, copy.deepcopy(k.state_dict())) for k in keepers if hasattr(k, "state_dict")]
     cuda = torch.cuda.get_rng_state_all() if torch.cuda._initialized else []
     randomness = (random.getstate(), np.random.get_state(), torch.get_rng_state())
@@ -38,6 +41,8 @@ def untouched(model: nn.Module, *keepers: Any, seed: int) -> Iterator[None]:
     finally:
         for module, kept in modules:
             _put_back(module, kept)
+        for restore in own:
+            restore()
         for k, state in states:
             k.load_state_dict(state)
         with torch.no_grad():

@@ -80,7 +80,7 @@ class Subject:
     @contextmanager
     def untouched(self) -> Iterator[None]:
         """Whatever happens inside is undone; the global generators are seeded."""
-        with untouched(self.model, self.optimizer, self.scheduler, *self.held, seed=self.seed):
+        with untouched(self.model, self.optimizer, self.scheduler, *self.held, seed=self.seed, step=self.step):
             yield
 
     def forward(self, inputs: Inputs, *, training: bool = False) -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from sweeper.trial.check.check import Check, NotApplicable
-from sweeper.trial.check.step.observe import Seen, two_steps
+from sweeper.trial.check.step.observe import Seen, two_parts, two_steps
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import PASS, Verdict
 
 OLD = 0.5  # of the previous gradient in the one that is used; 0 when cleared, 1 when not, 0.3 by chance with CutMix
+SAME = 1e-3  # of its norm
+LATER = 2  # calls
 
 
 class FreshGradients(Check):
@@ -22,12 +25,13 @@ class FreshGradients(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """Split the second step's gradient into the two batches' own, by least squares."""
-        verdict = self._of(*two_steps(subject))
+        verdict = self._of(subject, *two_steps(subject))
         if verdict.state != PASS or subject.step is None:
             return verdict
-        return self._of(*two_steps(subject, again=True))  # of a step that clears once in several calls
+        later = two_parts(subject, calls=LATER)  # of a step that clears once in several calls
+        return self._of(subject, *later, calls=LATER)
 
-    def _of(self, first: Seen, second: Seen) -> Verdict:
+    def _of(self, subject: Subject, first: Seen, second: Seen, calls: int = 0) -> Verdict:
         if first.used is None or second.used is None:
             raise NotApplicable("the optimizer that was given makes no step")
         usual = float(first.used.norm() / first.right.norm().clamp(min=1e-30)) or 1.0  # of a part, or when clipped
@@ -39,6 +43,13 @@ class FreshGradients(Check):
             raise NotApplicable("the second step's gradient is not of its own batch; see whole_batch")
         share = old / max(abs(new), 1e-12)
         words = f"the second step's gradient is {new:.2f} of its own batch's and {old:.2f} of the first's"
-        return self.judged(
-            share < OLD or rest > 0.5, words, expected="1 and 0 (less of both when clipped)", measured={"old": old}
-        )
+        holds = share < OLD or rest > 0.5 or _as_if_cleared(subject, second.used, calls)
+        return self.judged(holds, words, expected="1 and 0 (less of both when clipped)", measured={"old": old})
+
+
+def _as_if_cleared(subject: Subject, used: Tensor, calls: int) -> bool:
+    """The second step uses the same gradient where nothing was left of the first one: a further term is in both."""
+    if subject.step is None:
+        return False
+    cleared = two_parts(subject, calls=calls, clear=True)[1].used
+    return cleared is not None and float((cleared - used).norm()) < SAME * float(used.norm())

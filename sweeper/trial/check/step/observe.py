@@ -33,13 +33,10 @@ class Seen:
     moved: Tensor = field(default_factory=lambda: torch.zeros(0))
 
 
-def two_steps(subject: Subject, *, again: bool = False) -> tuple[Seen, Seen]:
-    """Two steps in a row on the halves of the batch, dropout modules off; measured once, or ``again``."""
-    if subject.optimizer is None:
-        raise NotApplicable("no optimizer was given")
-    if again or "two_steps" not in subject.facts:
-        with subject.untouched():
-            subject.facts["two_steps"] = _two_steps(subject)
+def two_steps(subject: Subject) -> tuple[Seen, Seen]:
+    """Two steps in a row on the halves of the batch, dropout modules off; measured once."""
+    if "two_steps" not in subject.facts:
+        subject.facts["two_steps"] = two_parts(subject)
     first, second = subject.facts["two_steps"]
     return first, second
 
@@ -51,12 +48,21 @@ def make_ready(model: nn.Module) -> None:
     model.zero_grad(set_to_none=True)
 
 
-def _two_steps(subject: Subject) -> tuple[Seen, Seen]:
-    make_ready(subject.model)
+def two_parts(subject: Subject, *, calls: int = 0, clear: bool = False) -> tuple[Seen, Seen]:
+    """Two such steps after ``calls`` other ones; ``clear``: no gradients are left between the two."""
+    if subject.optimizer is None:
+        raise NotApplicable("no optimizer was given")
     half = max(len(subject.batch) // 2, 1)
     rows = torch.arange(len(subject.batch))
     batches = [subject.batch.take(rows[:half]), subject.batch.take(rows[half:] if half < len(rows) else rows)]
-    return one_step(subject, batches[0]), one_step(subject, batches[1])
+    with subject.untouched():
+        make_ready(subject.model)
+        for _ in range(calls):
+            subject.run_step(subject.batch)
+        first = one_step(subject, batches[0])
+        if clear:
+            subject.model.zero_grad(set_to_none=True)
+        return first, one_step(subject, batches[1])
 
 
 def one_step(subject: Subject, batch: Batch) -> Seen:
