@@ -8,6 +8,8 @@ from torch import nn
 from sweeper.trial.check.outputs import tensor_of
 from sweeper.trial.check.subject import Subject
 
+DRAWS = 16
+
 
 def without_gradient(subject: Subject) -> tuple[list[str], list[str]]:
     """Names of trainable parameters that the backward pass leaves out: (with an effect on the loss, without).
@@ -27,12 +29,43 @@ def _without_gradient(subject: Subject) -> tuple[list[str], list[str]]:
     if loss.requires_grad:
         torch.autograd.backward(loss)
     left = [(name, p) for name, p in subject.trainable() if p.grad is None]
+    if left:
+        reached = _reached_elsewhere(subject, [p for _, p in left])
+        left = [(name, p) for name, p in left if id(p) not in reached]
     cut: list[str] = []
     unused: list[str] = []
     before = _answer(subject)
     for name, parameter in left:
         (cut if not torch.equal(before, _changed(subject, parameter)) else unused).append(name)
     return cut, unused
+
+
+def _reached_elsewhere(subject: Subject, parameters: list[nn.Parameter]) -> set[int]:
+    """Those of ``parameters`` that get a gradient from other batches, or with the weights drawn anew.
+
+    An expert that no example has chosen yet and the head of another task are such.
+    """
+    found: set[int] = set()
+    size = max(len(subject.batch), 1)
+    generator = torch.Generator().manual_seed(0)
+    weights = [(p, p.detach().clone()) for _, p in subject.trainable() if p.ndim >= 2]
+    for draw in range(DRAWS):
+        rows = torch.arange(draw * size, (draw + 1) * size) % len(subject.pool)
+        try:
+            loss = subject.batch_loss(subject.pool.take(rows), training=True)
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        except Exception:  # no such batch, or no gradient
+            break
+        found |= {id(p) for p, gradient in zip(parameters, gradients, strict=True) if gradient is not None}
+        if len(found) == len(parameters):
+            break
+        with torch.no_grad():
+            for p, old in weights:
+                p.copy_(float(old.std(correction=0)) * torch.randn(p.shape, generator=generator).to(p))
+    with torch.no_grad():
+        for p, old in weights:
+            p.copy_(old)
+    return found
 
 
 def _changed(subject: Subject, parameter: nn.Parameter) -> torch.Tensor:
