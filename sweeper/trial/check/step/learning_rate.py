@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from sweeper.trial.check.check import Check
+from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.memory import WORDS, remembers
 from sweeper.trial.check.step.schedule_unit import planned_rates
 from sweeper.trial.check.subject import Subject, no_dropout
 from sweeper.trial.pictures import curves
@@ -54,6 +55,9 @@ class LearningRate(Check):
         measured = {"update_ratio": update, "first": first} | ({"last": last} if math.isfinite(last) else {})
         pictures = (curves({"loss": losses}, "Loss on one batch with your optimizer", y="loss"),)
         expected = f"falling by more than {PROGRESS * STEPS:.2%}, a step of less than {REPLACED:g}"
+        steady = math.isfinite(last) and first - last >= PROGRESS * STEPS * abs(first)
+        if not steady and remembers(subject):
+            raise NotApplicable(WORDS)
         if not math.isfinite(last) or last > first + 0.05 * abs(first) or update > REPLACED:
             return self.failed(
                 f"{words}: too high", expected=expected, measured=measured, pictures=pictures,
