@@ -6,6 +6,7 @@ import math
 from itertools import pairwise
 
 from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject, train
 from sweeper.trial.pictures import curves
 from sweeper.trial.verdict import Verdict
@@ -26,6 +27,11 @@ class LossFloor(Check):
 
     def measure(self, subject: Subject) -> Verdict:
         """The fall of the loss of one batch in each third of 150 steps of Adam."""
+        if not subject.supervised:
+            raise NotApplicable("the loss does not look at the targets: a critic's, or a bound's, need have no floor")
+        alone = subject.first_outputs.numel() == subject.batch.targets.numel()
+        if subject.kind.name == VALUES and subject.plain_loss and not alone:
+            raise NotApplicable("targets may be weights of the outputs, as advantages are, and negative")
         batch = subject.batch.first(EXAMPLES)
         third = STEPS // 3
         losses = train(subject, lambda _: batch, steps=third, lr=RATE)

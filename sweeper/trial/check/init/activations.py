@@ -44,12 +44,30 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def activations(subject: Subject) -> list[Activation]:
     """Those of a forward pass over the first 256 examples, in order; measured once."""
     if "activations" not in subject.facts:
-        recorder = _Recorder()
-        with subject.untouched(), torch.no_grad(), recorder:
-            subject.forward(subject.pool.first(EXAMPLES).inputs)
-        subject.facts["activations"] = recorder.found
+        with subject.untouched(), torch.no_grad():
+            subject.facts["activations"] = _recorded(subject)
     found: list[Activation] = subject.facts["activations"]
     return found
+
+
+@torch.no_grad()
+def trained_before(subject: Subject) -> list[bool]:
+    """Whether each of them has anything trainable before it: random features that stay need not be steep."""
+    found = activations(subject)
+    with subject.untouched():
+        for _, p in subject.trainable():
+            p.add_(torch.randn_like(p), alpha=max(float(p.abs().mean()), 0.1))
+        moved = _recorded(subject)
+    if len(moved) != len(found):
+        return [True] * len(found)
+    return [not torch.equal(a.outputs, b.outputs) for a, b in zip(found, moved, strict=True)]
+
+
+def _recorded(subject: Subject) -> list[Activation]:
+    recorder = _Recorder()
+    with recorder:
+        subject.forward(subject.pool.first(EXAMPLES).inputs)
+    return recorder.found
 
 
 def by_unit(outputs: Tensor) -> Tensor:

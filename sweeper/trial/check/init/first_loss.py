@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from sweeper.trial.check.batches import Batch, tensors
 from sweeper.trial.check.check import NotApplicable
+from sweeper.trial.check.loss.per_example import compares_outputs
 from sweeper.trial.check.loss.probe import known
 from sweeper.trial.check.outputs import (
     BINARY,
@@ -46,10 +47,14 @@ def first_loss(subject: Subject) -> FirstLoss:
         raise NotApplicable("the loss takes more than one tensor of predictions, so it can't be probed")
     if subject.kind.name == EMBEDDING:
         raise NotApplicable("the outputs are embeddings, no scores of the classes")
+    if not subject.supervised:
+        raise NotApplicable("the loss does not look at the targets")
     if subject.pairs:
         raise NotApplicable("the outputs are similarities of the batch's examples, whose scale is meant")
     if subject.is_labels and any(torch.equal(t, subject.batch.targets) for t in tensors(subject.batch.inputs)):
         raise NotApplicable("the model takes the labels, and may make their scores worse by a margin")
+    if "first_loss" not in subject.facts and compares_outputs(subject):
+        raise NotApplicable("the loss compares the outputs of a batch with each other")
     if "first_loss" not in subject.facts:
         with subject.untouched(), torch.no_grad():
             subject.facts["first_loss"] = _first_loss(subject)

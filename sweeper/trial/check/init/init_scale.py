@@ -16,6 +16,8 @@ from sweeper.trial.verdict import Verdict
 
 LARGE = 4.0  # deviations grow fourfold a layer; He's is 1.4, Glorot's 1, torch's own 0.58
 SMALL = 0.05  # deviations shrink twentyfold a layer; a Gaussian of 0.02 over 16 inputs has 0.08
+OTHER = 2.0  # times: far from what such weights alone would do
+UNDONE = 0.05  # of the outputs: a norm's eps
 
 
 class InitScale(Check):
@@ -42,6 +44,8 @@ class InitScale(Check):
                  for name, m in layers}  # fmt: skip
         last = layers[-1][0] if layers else ""
         bad = {n: g for n, g in gains.items() if g > LARGE or (0 < g < SMALL and n != last)}
+        if bad:
+            bad = {n: g for n, g in bad.items() if not _harmless(subject, n, g, n == last)}
         gains |= own
         bad |= {n: g for n, g in own.items() if g > LARGE}
         low, high = min(gains.values()), max(gains.values())
@@ -50,6 +54,60 @@ class InitScale(Check):
             not bad, words, expected=f"{SMALL:g} to {LARGE:g} (the last layer may be smaller)",
             measured={"least": low, "most": high}, pictures=(bars(gains, "Gain of each layer at the start", y="gain"),),
         )  # fmt: skip
+
+
+def _harmless(subject: Subject, name: str, gain: float, last: bool) -> bool:
+    """The layer is frozen, or its size has no effect on what comes after it.
+
+    A norm after it undoes the size, or the model multiplies weights, or outputs, by a factor of its own, or (of a
+    small one) no other layer takes its outputs: it is one of several heads.
+    """
+    layer: Any = subject.model.get_submodule(name)
+    if not layer.weight.requires_grad:
+        return True
+    with torch.no_grad(), subject.untouched():
+        before, entered, left = _signals(subject, layer)
+        left = before if last else left
+        size = _size(left if gain > LARGE else left - left.mean(0)) / max(_size(entered), 1e-30)
+        if size <= min(LARGE, gain / OTHER) if gain > LARGE else size >= max(SMALL, gain * OTHER):
+            return True
+        layer.weight.div_(gain)
+        after, _, _ = _signals(subject, layer)
+        apart, apart_after = (outputs - outputs.mean(0) for outputs in (before, after))
+        if float((apart_after - apart).norm()) <= UNDONE * float(apart.norm()):
+            return True
+        layer.weight.mul_(gain)
+        return gain < SMALL and not _entered_elsewhere(subject, layer)
+
+
+def _size(signal: torch.Tensor) -> float:
+    return float(signal.double().square().mean().sqrt())
+
+
+def _signals(subject: Subject, layer: nn.Module) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The model's outputs, and what enters and leaves the layer."""
+    seen: list[torch.Tensor] = []
+    handle = layer.register_forward_hook(lambda _, args, result: seen.extend((args[0], result)))
+    outputs = subject.outputs(subject.batch.inputs, training=True)
+    handle.remove()
+    return outputs, seen[0], seen[1]
+
+
+def _entered_elsewhere(subject: Subject, layer: nn.Module) -> bool:
+    """Zeros in place of the layer's outputs change what enters some other module with weights."""
+    entered: list[torch.Tensor] = []
+    handles = [
+        m.register_forward_pre_hook(lambda _, args: entered.extend(a.clone() for a in args[:1]))
+        for m in subject.model.modules() if m is not layer and m._parameters
+    ]  # fmt: skip
+    subject.outputs(subject.batch.inputs)
+    count = len(entered)
+    handles.append(layer.register_forward_hook(lambda _, args, result: torch.zeros_like(result)))
+    subject.outputs(subject.batch.inputs)
+    for handle in handles:
+        handle.remove()
+    pairs = zip(entered[:count], entered[count:], strict=False)
+    return len(entered) != 2 * count or any(not torch.equal(a, b) for a, b in pairs)
 
 
 def _own_products(subject: Subject) -> dict[str, float]:

@@ -32,6 +32,8 @@ class LastBias(Check):
             raise NotApplicable("the outputs are not those of a last layer with a bias")
         if not math.isfinite(found.best):
             raise NotApplicable(f"the loss of a constant answer is {found.best:.3g}")
+        if subject.kind.name == VALUES and min(found.best, found.zero) < 0:
+            raise NotApplicable("the loss may be negative, so that no ratio of two says how good they are")
         words = f"the last bias as the answer costs {found.bias:.4g}, the best constant one {found.best:.4g}"
         measured = {"bias": found.bias, "best": found.best}
         if subject.kind.name == VALUES:

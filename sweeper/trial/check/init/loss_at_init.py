@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
-from sweeper.trial.check.check import Check
+from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.init.first_loss import EXAMPLES, first_loss
 from sweeper.trial.check.outputs import VALUES
 from sweeper.trial.check.subject import Subject, no_dropout
@@ -29,6 +31,10 @@ class LossAtInit(Check):
         """The first loss against those of zero outputs and of the last bias alone."""
         found = first_loss(subject)
         ignorant = max(found.zero, found.bias)
+        if not math.isfinite(ignorant):
+            raise NotApplicable(f"the loss of outputs 0, or of the last bias alone, is {ignorant:.3g}")
+        if subject.kind.name == VALUES and min(ignorant, found.best) < 0:
+            raise NotApplicable("the loss may be negative, so that no ratio of two says how good they are")
         words = (
             f"the first loss is {found.first:.4g}, of outputs 0 {found.zero:.4g}, of the best constant {found.best:.4g}"
         )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sweeper.trial.check.check import Check
-from sweeper.trial.check.loss.per_example import loop
+from sweeper.trial.check.check import Check, NotApplicable
+from sweeper.trial.check.loss.per_example import compares_outputs, loop
 from sweeper.trial.check.loss.shift import examples_mixed, positions_mixed
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
@@ -34,9 +34,14 @@ class LossBroadcast(Check):
                 expected="of that position alone", measured={"positions": mixed},
                 advice="move the axis of the classes with transpose(1, 2) or permute: view and reshape scramble them",
             )  # fmt: skip
+        holds = (
+            found.is_mean or found.is_sum or found.separable or mixed == 1
+        )  # a Dice loss over a batch is none of them
+        if not holds and compares_outputs(subject):
+            raise NotApplicable("the loss compares the outputs of a batch with each other, as a correlation does")
         shapes = f"outputs {tuple(subject.first_outputs.shape)}, targets {tuple(subject.batch.targets.shape)}"
         return self.judged(
-            found.is_mean or found.is_sum or found.separable or mixed == 1,  # a Dice loss over a batch is none of them
+            holds,
             f"the loss of {found.count} examples is {found.whole:.4g}, the mean over a loop {found.mean:.4g} "
             f"({shapes})",
             expected="the same, and no gradient from another example's target",

@@ -82,6 +82,25 @@ def _spread(subject: Subject, batch: Batch, outputs: Tensor) -> Tensor:
     return centre + scale * noise
 
 
+def compares_outputs(subject: Subject) -> bool:
+    """Other outputs of the last examples turn the first ones' gradients: a correlation, or a loss over pairs.
+
+    A broadcast compares each output with all targets, not with other outputs.
+    """
+    if subject.kind.name != VALUES:
+        return False
+    batch, outputs = small(subject)
+    outputs = outputs + torch.randn(outputs.shape, generator=torch.Generator().manual_seed(0)).to(outputs)
+    kept = len(batch) // 2
+    others = [torch.cat([outputs[:kept], end]) for end in (outputs[kept:].flip(0) + 0.5, outputs[kept:] * 2)]
+    first, *rest = (subject.loss_gradient(o, batch.targets)[:kept].flatten() for o in (outputs, *others))
+    for second in rest:
+        scale = float(first @ second) / max(float(first @ first), 1e-30)
+        if float((second - scale * first).norm()) > SAME * float(second.norm()) + 1e-12:
+            return True
+    return False
+
+
 def _loss(subject: Subject, outputs: Tensor, batch: Batch, rows: slice) -> float:
     return float(subject.loss(outputs[rows], batch.targets[rows]))
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import torch
 from torch import Tensor
 
@@ -72,7 +75,15 @@ class RightLoss(Check):
             )
         if not alone:
             raise NotApplicable("outputs and targets differ in number")
+        if not targets.is_floating_point() and _takes_no_fractions(subject, batch, outputs):
+            raise NotApplicable("targets are places in the outputs, no values")
+        if _of_pairs(subject, batch, outputs):
+            raise NotApplicable("the loss of one example does not depend on its outputs: it compares examples")
         right = known(batch.targets).reshape(outputs.shape).to(outputs)
+        if len(kinds) == 2 and float(kinds.sum()) == 0:
+            path = [value(subject, s * right, batch) for s in STRENGTHS]
+            if path[-1] >= 0 and all(after < before for before, after in pairwise(path)):
+                return self.passed("the loss falls as outputs take the signs of their targets", expected="falling")
         step = float(right.std()) or 1.0
         at, low, high = (value(subject, right + by * step, batch) for by in (0.0, -1.0, 1.0))
         words = f"the loss is {at:.3g} at the target, {low:.3g} and {high:.3g} one deviation below and above"
@@ -88,6 +99,16 @@ class RightLoss(Check):
                 advice="look for a term that rewards or punishes how far predictions are apart",
             )  # fmt: skip
         return self.judged(at <= min(low, high), words, expected="least at the target", measured={"at_target": at})
+
+
+def _takes_no_fractions(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
+    given, moved = (value(subject, outputs, Batch(batch.inputs, t)) for t in (batch.targets, batch.targets + 0.25))
+    return math.isfinite(given) and not math.isfinite(moved)
+
+
+def _of_pairs(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
+    one = batch.first(1)
+    return value(subject, outputs[:1], one) == value(subject, outputs[:1] + torch.ones_like(outputs[:1]), one)
 
 
 def _another(subject: Subject, batch: Batch, outputs: Tensor) -> float:
