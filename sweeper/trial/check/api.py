@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from sweeper.errors import ConfigError
-from sweeper.trial.check.batches import POOL, Batch, gather, is_pair, length, unpack
+from sweeper.trial.check.batches import POOL, Batch, check_rows, gather, is_pair, length, unpack
 from sweeper.trial.check.check import CheckFailed
 from sweeper.trial.check.run import run_checks
 from sweeper.trial.check.subject import Subject
@@ -130,13 +130,17 @@ def subject_of(
 def read(data: Any, device: torch.device, seed: int) -> tuple[Any, Batch, Batch, Batch]:
     """(loader or None, one batch, up to 2,048 examples, the same in their order) of what a person calls data."""
     if is_pair(data):
-        whole = unpack(data).to(device)
+        whole = unpack(data)
+        check_rows(whole)
+        whole = whole.to(device)
         order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed))
         pool = whole.take(order[:POOL]) if len(whole) > BATCH else whole
         return None, pool.first(BATCH), pool, whole.first(POOL)
     if not hasattr(data, "__iter__"):
         raise ConfigError(f"data must be a loader of batches or (inputs, targets), got {type(data).__name__}")
     batches, ordered = gather(data)
+    for batch in batches[:2]:
+        check_rows(batch)
     largest = max(batches[:2], key=len)
     mixed = ordered.take(torch.randperm(len(ordered), generator=torch.Generator().manual_seed(seed)))
     return data, largest.to(device), mixed.to(device), ordered.to(device)

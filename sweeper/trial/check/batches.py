@@ -80,6 +80,36 @@ def flat(inputs: Inputs) -> Tensor:
     return torch.cat(parts, 1)
 
 
+def check_rows(batch: Batch) -> None:
+    """ConfigError where an input is no tensor that has a row for each target, as of graphs joined into one."""
+    count = len(batch.targets) if batch.targets.ndim else 0
+    for name, part in _named(batch.inputs):
+        rows = len(part) if part.ndim else "no"
+        if rows != count:
+            raise ConfigError(
+                f"each input must have a row for each target, got {name} with {rows} rows for {count} targets; give "
+                "what is shared to the model itself, and pad examples of several sizes to one with a mask beside them "
+                "(graphs by to_dense_batch and to_dense_adj)"
+            )
+
+
+def _named(inputs: Inputs) -> list[tuple[str, Tensor]]:
+    if isinstance(inputs, Tensor):
+        return [("the input", inputs)]
+    parts = inputs.items() if isinstance(inputs, Mapping) else enumerate(inputs)
+    return [(f"input {name}", part) for name, part in parts if isinstance(part, Tensor)]
+
+
+def _as_tensor(part: Any) -> Tensor:
+    try:
+        return torch.as_tensor(part)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"inputs must be a tensor, or a tuple, list or dict of tensors, got {type(part).__name__}; give the "
+            "tensors that are in it"
+        ) from error
+
+
 def unpack(batch: Any) -> Batch:
     """A loader's batch: (inputs, targets), (input, input, …, targets), or a dict with a key of ``TARGET_KEYS``."""
     if isinstance(batch, Batch):
@@ -93,9 +123,9 @@ def unpack(batch: Any) -> Batch:
         *inputs, targets = batch
         if len(inputs) == 1:
             single = inputs[0]
-            return Batch(single if isinstance(single, (Mapping, tuple, list)) else torch.as_tensor(single),
+            return Batch(single if isinstance(single, (Mapping, tuple, list)) else _as_tensor(single),
                          torch.as_tensor(targets))  # fmt: skip
-        return Batch(tuple(torch.as_tensor(part) for part in inputs), torch.as_tensor(targets))
+        return Batch(tuple(_as_tensor(part) for part in inputs), torch.as_tensor(targets))
     raise ConfigError(
         f"a batch must be (inputs, targets), got {type(batch).__name__}; return such pairs from the loader"
     )

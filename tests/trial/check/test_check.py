@@ -74,6 +74,9 @@ def test_what_a_person_calls_things_is_escaped(tmp_path) -> None:
         ({"only": ("dead_unit",)}, r"only must name checks, got 'dead_unit' \(did you mean 'dead_units'\?\)"),
         ({"data": 3}, "data must be a loader of batches or .inputs, targets., got int"),
         ({"data": []}, "data must give at least one example, got none"),
+        ({"data": [(torch.ones(9, 4), torch.ones(2, 5).long(), torch.ones(3))]}, "input 0 with 9 rows for 3 targets"),
+        ({"data": [{"x": torch.ones(9, 4), "y": torch.ones(3)}]}, "input x with 9 rows for 3 targets"),
+        ({"data": [(object(), torch.ones(3))]}, "inputs must be a tensor, .* got object"),
     ],
 )
 def test_bad_input_is_one_line(given, words) -> None:
