@@ -79,6 +79,7 @@ def load_all() -> None:
         "healthy_losses",
         "healthy_own",
         "healthy_unusual",
+        "healthy_unusual_more",
     ):
         importlib.import_module(name)
 
