@@ -112,8 +112,10 @@ def _floor(subject: Subject, batch: Batch) -> float:
 def _by_descent(subject: Subject, batch: Batch) -> float:
     """The lowest loss that Adam finds for outputs that may be any numbers: counts, say, leave a likelihood above 0.
 
-    0 where the network's last operation bounds them.
+    0 where the network's last operation bounds them, and of classes and comparisons, whose right answers cost about 0.
     """
+    if subject.kind.name != VALUES or not subject.supervised:
+        return 0.0
     raw = subject.forward(batch.inputs, training=True)
     parts = tensors_of(raw)
     if subject.family.name != RAW or not isinstance(raw, (Tensor, tuple, list, dict)):
