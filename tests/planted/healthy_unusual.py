@@ -12,7 +12,7 @@ from bugs.own_parts import Swish, activated
 from plants import adam, digits, digits_program, healthy, mlp
 from torch import nn
 from torch.autograd import Function
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, get_worker_info
 
 
 class UnitGradient(Function):
@@ -270,3 +270,31 @@ class Lazy(torch.optim.SGD):
 def lazy(seed):
     model = mlp()
     return digits_program(model, seed, optimizer=Lazy(model.parameters(), 0.05))
+
+
+@healthy("co-occurrences of two words' vectors (GloVe)")
+def glove(seed):
+    class Vectors(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.word, self.other = nn.Embedding(60, 8), nn.Embedding(60, 8)
+            self.word_bias, self.other_bias = nn.Embedding(60, 1), nn.Embedding(60, 1)
+            for table in (self.word, self.other):
+                nn.init.uniform_(table.weight, -0.5, 0.5)
+            for table in (self.word_bias, self.other_bias):
+                nn.init.zeros_(table.weight)
+
+        def forward(self, i, j):
+            return (self.word(i) * self.other(j)).sum(1) + self.word_bias(i)[:, 0] + self.other_bias(j)[:, 0]
+
+    g = torch.Generator().manual_seed(seed)
+    i, j = torch.randint(60, (2, 2000), generator=g)
+    u, v = torch.randn(60, 4, generator=g), torch.randn(60, 4, generator=g)
+    counts = ((u[i] * v[j]).sum(1) / 2 + 2 + 0.2 * torch.randn(2000, generator=g)).exp()
+    model = Vectors()
+    data = DataLoader(TensorDataset(i, j, counts), 64, shuffle=True)
+
+    def loss(o, t):
+        return ((t / 100).clamp(max=1) ** 0.75 * (o - t.log()).square()).mean()
+
+    return {"model": model, "loss": loss, "data": data, "optimizer": adam(model, 1e-2)}

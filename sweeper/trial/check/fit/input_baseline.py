@@ -12,7 +12,8 @@ from sweeper.trial.pictures import curves
 from sweeper.trial.verdict import Verdict
 
 SIZE = 64
-STEPS = (60, 200, 600)  # enough for most programs; slow learners have ten times as many before it is a failure
+TRIES = ((60, 1e-3), (200, 1e-3), (600, 1e-3), (600, 1e-2))  # steps and rate: the first is enough for most programs,
+# slow learners have ten times as many, and embeddings, of which a batch moves few, a higher rate, before it fails
 ENOUGH = 3.0  # standard errors
 
 
@@ -38,9 +39,9 @@ class InputBaseline(Check):
         values = main(subject.pool.inputs)  # a mask beside them stays
         number = number_of(subject.pool.inputs, values)
         zeros = Batch(replace(subject.pool.inputs, number, torch.zeros_like(values)), subject.pool.targets)
-        for steps in STEPS:
+        for steps, lr in TRIES:
             series = {
-                name: _losses(subject, pool, steps) for name, pool in (("inputs", subject.pool), ("zeros", zeros))
+                name: _losses(subject, pool, steps, lr) for name, pool in (("inputs", subject.pool), ("zeros", zeros))
             }
             ends = [torch.tensor(losses[-steps // 5 :], dtype=torch.float64) for losses in series.values()]
             gain = float(ends[1].mean() - ends[0].mean())
@@ -59,10 +60,10 @@ class InputBaseline(Check):
         )  # fmt: skip
 
 
-def _losses(subject: Subject, pool: Batch, steps: int) -> list[float]:
+def _losses(subject: Subject, pool: Batch, steps: int, lr: float) -> list[float]:
     """Of Adam on batches drawn from ``pool``, the same rows in the same order for inputs and zeros."""
     generator = torch.Generator().manual_seed(0)
     size = min(SIZE, len(pool))
     with subject.untouched():
         return train(subject, lambda _: pool.take(torch.randperm(len(pool), generator=generator)[:size]),
-                     steps=steps, lr=1e-3)  # fmt: skip
+                     steps=steps, lr=lr)  # fmt: skip
