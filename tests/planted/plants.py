@@ -80,6 +80,7 @@ def load_all() -> None:
         "healthy_own",
         "healthy_unusual",
         "healthy_unusual_more",
+        "healthy_unseen",
     ):
         importlib.import_module(name)
 

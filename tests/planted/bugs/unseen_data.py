@@ -1,0 +1,88 @@
+"""Bugs of data that people report: classes, tokens and columns that mean another thing elsewhere, units, splits."""
+
+from __future__ import annotations
+
+import torch
+from plants import adam, bug, cnn, digits, digits_program, loader, mlp, table
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset, random_split
+
+
+def digits_batches(seed, collate, size=8):
+    """Digits in small batches that a function of one's own puts together."""
+    x, y, *_ = digits(seed)
+    return digits_program(mlp(), seed, data=DataLoader(TensorDataset(x, y), size, shuffle=True, collate_fn=collate))
+
+
+def stacked(items):
+    return torch.stack([x for x, _ in items]), torch.stack([y for _, y in items])
+
+
+@bug("data", "labels numbered anew in each batch, as sorted", "labels_same")
+def numbered_in_collate(seed):
+    def collate(items):
+        x, y = stacked(items)
+        return x, torch.unique(y, return_inverse=True)[1]
+
+    return digits_batches(seed, collate)
+
+
+@bug("data", "labels numbered anew in each batch, as they come", "labels_same")
+def numbered_as_they_come(seed):
+    def collate(items):
+        x, y = stacked(items)
+        seen = {}
+        return x, torch.tensor([seen.setdefault(int(label), len(seen)) for label in y])
+
+    return digits_batches(seed, collate, 32)
+
+
+@bug("data", "labels numbered in each split, two classes are in one alone", "splits_agree")
+def numbered_by_split(seed):
+    x, y, vx, vy = digits(seed)
+    kept = (vy != 2) & (vy != 5)
+    val = loader(vx[kept], torch.unique(vy[kept], return_inverse=True)[1], shuffle=False)
+    return digits_program(mlp(), seed, data=loader(x, y), val=val)
+
+
+@bug("data", "split at a row of data sorted by class", "splits_agree")
+def split_sorted(seed):
+    x, y, vx, vy = digits(seed)
+    x, y = torch.cat([x, vx]), torch.cat([y, vy])
+    order = y.argsort(stable=True)
+    x, y = x[order], y[order]
+    return digits_program(mlp(), seed, data=loader(x[:1400], y[:1400]), val=loader(x[1400:], y[1400:], shuffle=False))
+
+
+@bug("data", "the split is drawn anew for each loader", "split_overlap")
+def drawn_anew(seed):
+    x, y, vx, vy = digits(seed)
+    whole = TensorDataset(torch.cat([x, vx]), torch.cat([y, vy]))
+    train, _ = random_split(whole, [1400, len(whole) - 1400])
+    _, val = random_split(whole, [1400, len(whole) - 1400])
+    return digits_program(mlp(), seed, data=DataLoader(train, 64, shuffle=True), val=DataLoader(val, 64))
+
+
+def heart(seed, change=None, val_change=None):
+    """The breast cancer table, changed before it is given."""
+    x, y, vx, vy = table("breast_cancer", seed)
+    x, vx = (change(x), change(vx)) if change else (x, vx)
+    vx = val_change(vx) if val_change else vx
+    model = mlp(30, 2)
+    return {"model": model, "loss": nn.CrossEntropyLoss(), "data": loader(x, y, size=32),
+            "val": loader(vx, vy, shuffle=False), "optimizer": adam(model)}  # fmt: skip
+
+
+@bug("data", "a column of validation is in another unit", "split_scale")
+def other_unit(seed):
+    return heart(seed, val_change=lambda x: torch.cat([x[:, :7], 100 * x[:, 7:8] + 300, x[:, 8:]], 1))
+
+
+@bug("data", "each channel of colours is standardised by the others' numbers", "input_scale")
+def channels_mixed(seed):
+    x, y, vx, vy = digits(seed)
+    colours = torch.tensor([0.05, 0.5, 0.9]).view(1, 3, 1, 1)
+    x, vx = (t.repeat(1, 3, 1, 1) * 0.02 + colours for t in (x, vx))
+    mean, std = x.mean((0, 2, 3)).flip(0).view(1, 3, 1, 1), x.std((0, 2, 3)).view(1, 3, 1, 1)
+    x, vx = ((t - mean) / std for t in (x, vx))
+    return digits_program(cnn(10, 3), seed, data=loader(x, y), val=loader(vx, vy, shuffle=False))
