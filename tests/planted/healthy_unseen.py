@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import torch
+from bugs.optimisation import scheduled
 from bugs.unseen_data import digits_batches, stacked
+from bugs.unseen_steps import PER_EPOCH, OwnAdam, in_parts, plateau, with_optimizer
 from plants import digits, digits_program, healthy, mlp
+from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 
 
@@ -40,3 +43,38 @@ def rare_classes(seed):
     with torch.no_grad():
         model[-1].bias.copy_(torch.bincount(y, minlength=10).clamp(min=1).float().log())
     return digits_program(model, seed, data=data, val=DataLoader(TensorDataset(vx[kept[1]], vy), 8))
+
+
+@healthy("Adam with betas (0.5, 0.9), eps 1e-3")
+def short_betas(seed):
+    return with_optimizer(seed, lambda p: torch.optim.Adam(p, 2e-3, betas=(0.5, 0.9), eps=1e-3))
+
+
+@healthy("Adam with betas (0.95, 0.95)")
+def equal_betas(seed):
+    return with_optimizer(seed, lambda p: torch.optim.AdamW(p, 1e-3, betas=(0.95, 0.95)))
+
+
+@healthy("an Adam written anew")
+def own_adam(seed):
+    return with_optimizer(seed, OwnAdam)
+
+
+@healthy("Adam with eps 0.1, and a rate that goes with it")
+def large_eps(seed):
+    return with_optimizer(seed, lambda p: torch.optim.Adam(p, 0.1, eps=0.1))
+
+
+@healthy("one cycle of updates, one in four calls")
+def cycle_of_updates(seed):
+    return in_parts(seed, 4, lambda o: OneCycleLR(o, 0.1, total_steps=20 * PER_EPOCH // 4))
+
+
+@healthy("a plateau's schedule asked at each batch, with the patience of five epochs")
+def patient(seed):
+    return plateau(seed, 5 * PER_EPOCH)
+
+
+@healthy("a cosine that ends a little before the run")
+def ends_before(seed):
+    return scheduled(seed, lambda o: CosineAnnealingLR(o, 9 * PER_EPOCH), every_step=True)

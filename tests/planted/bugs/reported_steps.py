@@ -180,7 +180,7 @@ def trains_copy(seed):
     return digits_program(model, seed, step=step)
 
 
-@bug("optimisation", "Adam with eps 1", "learning_rate")
+@bug("optimisation", "Adam with eps 1", "adam_betas")
 def eps(seed):
     model = mlp()
     return digits_program(model, seed, optimizer=torch.optim.Adam(model.parameters(), lr=1e-4, eps=1.0))

@@ -68,11 +68,39 @@ class LearningRate(Check):
                 f"{words}: too low", expected=expected, measured=measured, pictures=pictures,
                 advice=f"raise it, to {lr * 100:.1g} at first, or Adam with 3e-4",
             )  # fmt: skip
+        if (later := _without_momentum(subject)) is not None and not later <= first + 0.05 * abs(first):
+            momentum = max(float(group["momentum"]) for group in optimizer.param_groups)
+            return self.failed(
+                f"momentum {momentum:g} makes a gradient count for {1 / (1 - momentum):.3g} steps, {lr:g} each; with "
+                f"so large a rate at once the loss goes {first:.4g} to {later:.4g}: too high",
+                expected=expected, measured=measured, pictures=pictures,
+                advice="use a momentum of 0.9 to 0.99, or a rate that is as much lower",
+            )  # fmt: skip
         return self.passed(words, expected=expected, measured=measured, pictures=pictures)
 
     def _loss(self, subject: Subject) -> float:
         with torch.no_grad():
             return float(subject.batch_loss(subject.batch, training=True))
+
+
+def _without_momentum(subject: Subject) -> float | None:
+    """The last loss with the rate that a momentum beyond the steps looked at adds up to, and none; else None."""
+    assert subject.optimizer is not None
+    groups = subject.optimizer.param_groups
+    if not any(1 > float(group.get("momentum") or 0.0) > 1 - 1 / STEPS for group in groups):
+        return None
+    with subject.untouched():
+        no_dropout(subject.model)
+        for group in groups:
+            group["lr"], group["momentum"] = float(group["lr"]) / (1 - float(group["momentum"])), 0.0
+            group["nesterov"] = False
+        losses = []
+        for _ in range(STEPS):
+            subject.run_step(subject.batch)
+            with torch.no_grad():
+                losses.append(float(subject.batch_loss(subject.batch, training=True)))
+    last = sum(losses[-10:]) / 10
+    return last if math.isfinite(last) else math.inf
 
 
 def _warmed_up(subject: Subject) -> None:
