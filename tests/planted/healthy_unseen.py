@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import torch
-from bugs.optimisation import scheduled
+import torch.nn.functional as F  # noqa: N812
+from bugs.optimisation import scheduled, stepping
 from bugs.unseen_data import digits_batches, stacked
-from bugs.unseen_steps import PER_EPOCH, OwnAdam, in_parts, plateau, with_optimizer
+from bugs.unseen_steps import PER_EPOCH, OwnAdam, averaged, distilled, follow, in_parts, plateau, with_optimizer
 from plants import digits, digits_program, healthy, mlp
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 
@@ -78,3 +80,43 @@ def patient(seed):
 @healthy("a cosine that ends a little before the run")
 def ends_before(seed):
     return scheduled(seed, lambda o: CosineAnnealingLR(o, 9 * PER_EPOCH), every_step=True)
+
+
+@healthy("gradients of all weights clipped to a norm of 0.3, plain descent")
+def clipped_norm(seed):
+    def step(model, optimizer, x, y):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.3)
+        optimizer.step()
+
+    model = mlp()
+    return stepping(seed, step, model=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+@healthy("a teacher in evaluation mode")
+def still_teacher(seed):
+    return distilled(seed, nn.Module.eval)
+
+
+@healthy("an average of the weights, with the buffers of the model")
+def with_buffers(seed):
+    def update(average, model):
+        follow(average, model)
+        for a, b in zip(average.buffers(), model.buffers(), strict=True):
+            a.copy_(b)
+
+    return averaged(seed, update)
+
+
+@healthy("a step on a critic's answer: the critic has batch norm and is trained elsewhere")
+def critic(seed):
+    judge = nn.Sequential(nn.Linear(10, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 1))
+
+    def step(model, optimizer, x, y):
+        optimizer.zero_grad()
+        out = model(x)
+        (F.cross_entropy(out, y) + 0.01 * F.softplus(-judge(out)).mean()).backward()
+        optimizer.step()
+
+    return stepping(seed, step)

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import FunctionType
 from typing import Any
 
 from torch import nn
@@ -44,16 +45,54 @@ def stateful(function: Callable[..., Any] | None) -> list[Any]:
 
     Modules are left out, as a teacher may be large.
     """
+    kept = (e for e in _referred(function) if hasattr(e, "state_dict") and hasattr(e, "load_state_dict"))
+    return list({id(e): e for e in kept if not isinstance(e, (nn.Module, type))}.values())
+
+
+def modules_of(function: Callable[..., Any] | None) -> list[nn.Module]:
+    """The networks that a function refers to, or its object has."""
+    return list({id(e): e for e in _referred(function) if isinstance(e, nn.Module)}.values())
+
+
+def _referred(function: Callable[..., Any] | None) -> list[Any]:
+    """What is in a function's scope and its object's attributes, and in those of the person's functions there."""
     while isinstance(function, functools.partial):
         function = function.func
-    if function is None:
-        return []
-    holder = getattr(function, "__self__", function)
-    found = list(vars(holder).values()) if hasattr(holder, "__dict__") else []
-    with suppress(TypeError):  # an object with __call__
-        used = inspect.getclosurevars(function)
-        found += [*used.nonlocals.values(), *used.globals.values()]
+    found: list[Any] = []
+    waiting, seen = [function] if function is not None else [], set[int]()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        enclosed, others = _scope(each)
+        found += [*enclosed, *others]
+        same_file = (f for f in others if getattr(f, "__module__", None) == getattr(each, "__module__", ""))
+        waiting += [f for f in (*enclosed, *same_file) if isinstance(f, FunctionType)]
     for each in list(found):
         found += each if isinstance(each, (list, tuple)) else each.values() if isinstance(each, dict) else ()
-    kept = (e for e in found if hasattr(e, "state_dict") and hasattr(e, "load_state_dict"))
-    return list({id(e): e for e in kept if not isinstance(e, (nn.Module, type))}.values())
+    return found
+
+
+def _scope(function: Callable[..., Any]) -> tuple[list[Any], list[Any]]:
+    """Values of the functions around it; those of its object and its file."""
+    holder = getattr(function, "__self__", function)
+    others = list(vars(holder).values()) if hasattr(holder, "__dict__") else []
+    with suppress(TypeError):  # an object with __call__
+        used = inspect.getclosurevars(function)
+        return list(used.nonlocals.values()), [*others, *used.globals.values()]
+    return [], others
+
+
+@contextmanager
+def put_back(modules: list[nn.Module]) -> Iterator[None]:
+    """Weights, buffers and modes of networks beside the model, as before afterwards."""
+    states = [{name: t.detach().clone() for name, t in module.state_dict().items()} for module in modules]
+    modes = [[m.training for m in module.modules()] for module in modules]
+    try:
+        yield
+    finally:
+        for module, state, mode in zip(modules, states, modes, strict=True):
+            module.load_state_dict(state)
+            for m, training in zip(module.modules(), mode, strict=True):
+                m.training = training

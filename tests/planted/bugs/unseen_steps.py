@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from plants import adam, bug, digits_program, mlp
+from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR, ReduceLROnPlateau
 
+from bugs.evaluation import right
 from bugs.optimisation import scheduled, stepping
 
 PER_EPOCH = 22  # batches of 64 digits
@@ -117,3 +121,110 @@ class OwnAdam(torch.optim.Optimizer):
                 s["v"].lerp_(p.grad.square() if group["square"] else p.grad.abs(), 0.001)
                 v = s["v"] / (1 - 0.999 ** s["t"])
                 p -= group["lr"] * s["m"] / (1 - 0.9 ** s["t"]) / (v.sqrt() + 1e-8)
+
+
+@bug("optimisation", "divided by the number of parts, but updated at each", "gradient_scale")
+def divided_alone(seed):
+    def step(model, optimizer, x, y):
+        optimizer.zero_grad()
+        (F.cross_entropy(model(x), y) / 8).backward()
+        optimizer.step()
+
+    model = mlp()
+    return stepping(seed, step, model=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+@bug("optimisation", "parts of a batch divided twice", "gradient_scale")
+def divided_twice(seed):
+    def step(model, optimizer, x, y):
+        optimizer.zero_grad()
+        for part, target in zip(x.chunk(4), y.chunk(4), strict=True):
+            (F.cross_entropy(model(part), target) / 4).backward()
+        for p in model.parameters():
+            p.grad /= 4
+        optimizer.step()
+
+    model = mlp()
+    return stepping(seed, step, model=model, optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+class Teacher(nn.Module):
+    """A network whose answers another learns."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp(middle=[nn.BatchNorm1d(64), nn.Dropout(0.5)])
+
+    def forward(self, x):
+        return self.net(x)
+
+
+def distilled(seed, ready, no_grad=True):
+    """A student, its teacher in the step; ``ready(teacher)`` before it begins."""
+    teacher = Teacher()
+    ready(teacher)
+
+    def step(model, optimizer, x, y):
+        optimizer.zero_grad()
+        with torch.set_grad_enabled(not no_grad):
+            soft = teacher(x).softmax(1)
+        (F.cross_entropy(model(x), y) + F.kl_div(model(x).log_softmax(1), soft, reduction="batchmean")).backward()
+        optimizer.step()
+
+    return stepping(seed, step)
+
+
+@bug("optimisation", "the teacher answers in training mode", "teacher_mode")
+def teacher_trains(seed):
+    return distilled(seed, lambda teacher: None)
+
+
+@bug("optimisation", "the teacher is set to training mode in each step", "teacher_mode")
+def teacher_set(seed):
+    teacher = Teacher().requires_grad_(False)
+
+    class Pair(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.student, self.teacher = mlp(), teacher
+
+        def forward(self, x):
+            return self.student(x)
+
+    model = Pair()
+    optimizer = adam(model.student)
+
+    def step(model, optimizer, x, y):
+        model.train()
+        optimizer.zero_grad()
+        soft = model.teacher(x).softmax(1)
+        (F.cross_entropy(model(x), y) + F.kl_div(model(x).log_softmax(1), soft, reduction="batchmean")).backward()
+        optimizer.step()
+
+    return stepping(seed, step, model=model, optimizer=optimizer)
+
+
+def averaged(seed, update):
+    """The step keeps an average of the weights, which is evaluated."""
+    model = mlp(middle=[nn.BatchNorm1d(64)])
+    average = copy.deepcopy(model)
+
+    def step(model, optimizer, x, y):
+        model.train()
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+        update(average, model)
+
+    return stepping(seed, step, model=model, evaluate=lambda loader: right(average, loader))
+
+
+def follow(average, model, decay=0.99):
+    with torch.no_grad():
+        for a, p in zip(average.parameters(), model.parameters(), strict=True):
+            a.lerp_(p, 1 - decay)
+
+
+@bug("evaluation", "an average of the weights, with the first statistics of its batch norm", "average_buffers")
+def buffers_left(seed):
+    return averaged(seed, follow)
