@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.optimisation import scheduled, stepping
-from bugs.unseen_data import digits_batches, stacked
+from bugs.unseen_data import digits_batches, raw_heart, stacked
 from bugs.unseen_steps import PER_EPOCH, OwnAdam, averaged, distilled, follow, in_parts, plateau, with_optimizer
 from plants import digits, digits_program, healthy, mlp
 from torch import nn
@@ -120,3 +120,30 @@ def critic(seed):
         optimizer.step()
 
     return stepping(seed, step)
+
+
+@healthy("amounts that are 0 for many, their logarithms")
+def many_zeros(seed):
+    def change(x):
+        x = x.clone()
+        x[torch.rand(len(x)) < 0.4, 3] = 0
+        x = x.clamp(min=0).log1p()
+        return (x - x[:455].mean(0)) / x[:455].std(0)
+
+    return raw_heart(seed, change)
+
+
+@healthy("columns standardised, then rows of norm 1")
+def rows_of_columns(seed):
+    return raw_heart(seed, lambda x: F.normalize((x - x[:455].mean(0)) / x[:455].std(0), dim=1) * 5)
+
+
+@healthy("a table whose later part drifts, one column rarely other than 0")
+def drift(seed):
+    def change(x):
+        x = (x - x[:455].mean(0)) / x[:455].std(0)
+        x[:, 5] = (torch.rand(len(x)) < 0.02).float()
+        x[455:, :8] = x[455:, :8] * 1.2 + 0.3
+        return x
+
+    return raw_heart(seed, change)

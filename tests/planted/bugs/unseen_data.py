@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 from plants import adam, bug, cnn, digits, digits_program, loader, mlp, table
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, random_split
+
+from sweeper.trial.data import sklearn_tables
 
 
 def digits_batches(seed, collate, size=8):
@@ -86,3 +90,45 @@ def channels_mixed(seed):
     mean, std = x.mean((0, 2, 3)).flip(0).view(1, 3, 1, 1), x.std((0, 2, 3)).view(1, 3, 1, 1)
     x, vx = ((t - mean) / std for t in (x, vx))
     return digits_program(cnn(10, 3), seed, data=loader(x, y), val=loader(vx, vy, shuffle=False))
+
+
+@bug("data", "validation's columns are in another order", "columns_agree")
+def other_order(seed):
+    return heart(seed, val_change=lambda x: x[:, torch.randperm(30)])
+
+
+@bug("data", "a column of validation is missing and filled with 0", "columns_agree")
+def column_lost(seed):
+    return heart(seed, val_change=lambda x: torch.cat([x[:, :7], torch.zeros(len(x), 1), x[:, 8:]], 1))
+
+
+def raw_heart(seed, change):
+    """The same from its numbers as they are, standardised after a change."""
+    examples = sklearn_tables.breast_cancer()
+    order = np.random.default_rng(seed).permutation(len(examples.targets))
+    x, y = torch.tensor(examples.inputs[order], dtype=torch.float32), torch.tensor(examples.targets[order])
+    x = change(x)
+    model = mlp(30, 2)
+    return {"model": model, "loss": nn.CrossEntropyLoss(), "data": loader(x[:455], y[:455], size=32),
+            "val": loader(x[455:], y[455:], shuffle=False), "optimizer": adam(model)}  # fmt: skip
+
+
+@bug("data", "missing values are -999, standardised with the others", "sentinel_values")
+def sentinel(seed):
+    def change(x):
+        gone = torch.rand(len(x)) < 0.1
+        x[gone, 3] = -999.0
+        x[gone.roll(5), 9] = -999.0
+        return (x - x[:455].mean(0)) / x[:455].std(0)
+
+    return raw_heart(seed, change)
+
+
+@bug("data", "each row is normalised, not each column (sklearn's normalize)", "row_scale")
+def rows_by_norm(seed):
+    return raw_heart(seed, lambda x: F.normalize(x, dim=1))
+
+
+@bug("data", "each row is standardised, not each column", "row_scale")
+def rows_standardised(seed):
+    return raw_heart(seed, lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,7 +14,8 @@ from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 SHUFFLES = 10
-ENOUGH = 20  # batches that differ on average: all would be alike by chance with probability e^-20
+SURE = 20  # all batches would be alike by chance with probability e^-20
+EXAMPLES = 512
 
 
 class LabelsSame(Check):
@@ -29,7 +32,7 @@ class LabelsSame(Check):
             raise NotApplicable("data did not come in batches")
         if subject.kind.name != CLASSES or subject.batch.targets.is_floating_point():
             raise NotApplicable("targets are no class numbers")
-        batches = [subject.labels(b.targets).cpu() for b in gather(subject.loader)[0]]
+        batches = [subject.labels(b.targets).cpu() for b in gather(subject.loader, most=EXAMPLES)[0]]
         if len(batches) < 3 or any(int(b.min()) < 0 for b in batches):
             raise NotApplicable("there are too few batches, or labels that are ignored")
         gaps, turned = sum(map(_gap, batches)), sum(map(_turned, batches))
@@ -39,8 +42,8 @@ class LabelsSame(Check):
         by_chance = [sum(sum(map(each, parts)) for parts in shuffled) / SHUFFLES for each in (_gap, _turned)]
         sorted_within = all(bool((b[1:] >= b[:-1]).all()) for b in batches)
         all_there = all(len(torch.unique(b)) == len(torch.unique(whole)) for b in batches)
-        anew = (gaps == 0 and by_chance[0] >= ENOUGH and not all_there) or (
-            turned == 0 and by_chance[1] >= ENOUGH and not sorted_within
+        anew = (gaps == 0 and _surprise(by_chance[0], len(batches)) > SURE and not all_there) or (
+            turned == 0 and _surprise(by_chance[1], len(batches)) > SURE and not sorted_within
         )
         return self.judged(
             not anew,
@@ -48,6 +51,11 @@ class LabelsSame(Check):
             f"{turned} classes first appear in another order than 0, 1, 2, …, {by_chance[1]:.3g} by chance",
             expected="about what chance has", measured={"gaps": gaps, "turned": turned},
         )  # fmt: skip
+
+
+def _surprise(by_chance: float, count: int) -> float:
+    """Minus the logarithm of the probability that none of the batches is so, where by chance so many are."""
+    return -count * math.log(1 - by_chance / count + 1 / (SHUFFLES * count))
 
 
 def _gap(labels: Tensor) -> bool:
