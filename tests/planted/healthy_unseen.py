@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.optimisation import scheduled, stepping
-from bugs.unseen_data import digits_batches, raw_heart, stacked
+from bugs.unseen_data import digits_batches, language, raw_heart, stacked, texts, topics
+from bugs.unseen_models import Heads, two_tasks
 from bugs.unseen_steps import PER_EPOCH, OwnAdam, averaged, distilled, follow, in_parts, plateau, with_optimizer
 from plants import digits, digits_program, healthy, mlp
 from torch import nn
@@ -147,3 +149,25 @@ def drift(seed):
         return x
 
     return raw_heart(seed, change)
+
+
+@healthy("texts of another mixture of topics in validation, one vocabulary")
+def other_mixture(seed):
+    tokens, labels = texts(seed)
+    rows = np.arange(1000, 1200)[labels[1000:] != 1]
+    return topics((tokens[:1000], labels[:1000]), (tokens[rows], labels[rows]))
+
+
+@healthy("next token of a Zipf vocabulary")
+def zipf(seed):
+    return language(seed, lambda tokens: tokens)
+
+
+@healthy("four heads on rows of digits, joined by position")
+def heads(seed):
+    return digits_program(Heads(lambda out, b, t, width: out.transpose(1, 2).reshape(b, t, width)), seed)
+
+
+@healthy("two tasks, one ten times the other")
+def tasks(seed):
+    return two_tasks(seed, 10.0)

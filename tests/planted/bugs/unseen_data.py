@@ -9,6 +9,7 @@ from plants import adam, bug, cnn, digits, digits_program, loader, mlp, table
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
+from bugs.model import Lambda
 from sweeper.trial.data import sklearn_tables
 
 
@@ -132,3 +133,83 @@ def rows_by_norm(seed):
 @bug("data", "each row is standardised, not each column", "row_scale")
 def rows_standardised(seed):
     return raw_heart(seed, lambda x: (x - x.mean(1, keepdim=True)) / x.std(1, keepdim=True))
+
+
+def texts(seed, count=1200, words=60):
+    """Sentences of 12 words whose topic, of three, makes some more frequent; as words of a Zipf law."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, count)
+    shares = 1 / np.arange(1, words + 1)
+    tokens = np.empty((count, 12), int)
+    for topic in range(3):
+        of = shares * np.where(np.arange(words) % 3 == topic, 3, 1)
+        rows = labels == topic
+        tokens[rows] = rng.choice(words, (rows.sum(), 12), p=of / of.sum())
+    names = rng.permutation(words)  # the order of the alphabet is not that of frequency
+    return names[tokens], labels
+
+
+def topics(train, val, words=62):
+    (tokens, labels), (v_tokens, v_labels) = train, val
+    model = Lambda(lambda m, t: m["h"](m["e"](t).mean(1)), e=nn.Embedding(words, 32), h=nn.Linear(32, 3))
+    return {"model": model, "loss": nn.CrossEntropyLoss(),
+            "data": loader(torch.tensor(tokens), torch.tensor(labels)), "optimizer": adam(model, 3e-3),
+            "val": loader(torch.tensor(v_tokens), torch.tensor(v_labels), shuffle=False)}  # fmt: skip
+
+
+@bug("data", "validation's tokens are one up: a special token more", "tokens_agree")
+def one_up(seed):
+    tokens, labels = texts(seed)
+    return topics((tokens[:1000], labels[:1000]), (tokens[1000:] + 1, labels[1000:]))
+
+
+@bug("data", "next token, validation's vocabulary is another", "tokens_agree")
+def language_up(seed):
+    return language(seed, lambda tokens: np.random.default_rng(seed).permutation(60)[tokens])
+
+
+def language(seed, in_validation):
+    """The next token of such texts."""
+    tokens, _ = texts(seed)
+    other = in_validation(tokens[1000:])
+    model = Lambda(lambda m, t: m["h"](m["r"](m["e"](t))[0]), e=nn.Embedding(60, 32),
+                   r=nn.GRU(32, 32, batch_first=True), h=nn.Linear(32, 60))  # fmt: skip
+    pair = [(torch.tensor(t[:, :-1]), torch.tensor(t[:, 1:])) for t in (tokens[:1000], other)]
+    return {"model": model, "loss": lambda o, t: F.cross_entropy(o.flatten(0, 1), t.flatten()), "causal": True,
+            "data": loader(*pair[0]), "val": loader(*pair[1], shuffle=False),
+            "optimizer": adam(model, 3e-3)}  # fmt: skip
+
+
+@bug("data", "categories' codes made in each split as they come", "splits_agree")
+def own_codes(seed):
+    rng = np.random.default_rng(seed)
+    shares = np.array([0.35, 0.25, 0.15, 0.1, 0.07, 0.05, 0.03])
+    codes = rng.choice(7, (1500, 3), p=shares)
+    effects = rng.normal(size=(3, 7))
+    y = (effects[np.arange(3), codes].sum(1) + 0.5 * rng.normal(size=1500) > 0).astype(np.int64)
+
+    def numbered(rows):
+        return np.stack([np.random.default_rng(len(rows) + i).permutation(7)[c] for i, c in enumerate(rows.T)], 1)
+
+    model = Lambda(lambda m, c: m["n"](torch.cat([m["abc"[i]](c[:, i]) for i in range(3)], 1)),
+                   a=nn.Embedding(7, 4), b=nn.Embedding(7, 4), c=nn.Embedding(7, 4), n=mlp(12, 2))  # fmt: skip
+    x, y = [torch.tensor(numbered(c)) for c in (codes[:1100], codes[1100:])], torch.tensor(y)
+    return {"model": model, "loss": nn.CrossEntropyLoss(), "data": loader(x[0], y[:1100]),
+            "val": loader(x[1], y[1100:], shuffle=False), "optimizer": adam(model, 3e-3)}  # fmt: skip
+
+
+@bug("data", "a generator that is used up after one epoch", "loader_repeats")
+def used_up(seed):
+    x, y, *_ = digits(seed)
+
+    class Once:
+        def __init__(self):
+            self.batches = iter(DataLoader(TensorDataset(x, y), 64, shuffle=True))
+
+        def __iter__(self):
+            return self.batches
+
+        def __len__(self):
+            return 22
+
+    return digits_program(mlp(), seed, data=Once())

@@ -6,7 +6,8 @@ import math
 
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.init.first_loss import first_loss
-from sweeper.trial.check.outputs import VALUES
+from sweeper.trial.check.inputs.labels_in_range import of_vocabulary
+from sweeper.trial.check.outputs import CLASSES, VALUES
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
@@ -28,6 +29,8 @@ class LastBias(Check):
     def measure(self, subject: Subject) -> Verdict:
         """The loss of the last bias as the answer to all examples, against that of the best constant."""
         found = first_loss(subject)
+        if subject.kind.name == CLASSES and subject.batch.targets.ndim == 2 and of_vocabulary(subject):
+            raise NotApplicable("the classes are tokens: how rare each is, the first hundred steps teach")
         if not found.has_bias:
             raise NotApplicable("the outputs are not those of a last layer with a bias")
         if not math.isfinite(found.best):

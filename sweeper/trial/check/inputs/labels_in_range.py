@@ -47,7 +47,7 @@ class LabelsInRange(Check):
             raise NotApplicable("outputs are scores of candidates, the right one at the same place each time")
         if low == high and len(used) >= ENOUGH:
             return self.failed(f"{words}, all the same", expected="two classes or more", pictures=pictures)
-        if counts[0] == 0 and kind.count > 2 and int(counts[1:].min()) >= ENOUGH and not _of_vocabulary(subject):
+        if counts[0] == 0 and kind.count > 2 and int(counts[1:].min()) >= ENOUGH and not of_vocabulary(subject):
             return self.failed(
                 f"{words}: class 0 never occurs, every other at least {int(counts[1:].min())} times",
                 expected=f"{expected}; these seem to count from "
@@ -60,7 +60,7 @@ def _name(subject: Subject, number: int) -> str:
     return subject.classes[number] if subject.classes and number < len(subject.classes) else str(number)
 
 
-def _of_vocabulary(subject: Subject) -> bool:
+def of_vocabulary(subject: Subject) -> bool:
     """The classes are the tokens of an embedding: one of them, such as padding, may never be a target."""
     sizes = (module.num_embeddings for module in subject.model.modules() if isinstance(module, nn.Embedding))
     return subject.kind.count in sizes
