@@ -6,10 +6,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from bugs.optimisation import scheduled, stepping
-from bugs.unseen_data import digits_batches, language, raw_heart, stacked, texts, topics
-from bugs.unseen_models import Heads, two_tasks
+from bugs.unseen_data import brighter, digits_batches, language, raw_heart, stacked, texts, topics
+from bugs.unseen_models import Heads, soft_digits, two_tasks
 from bugs.unseen_steps import PER_EPOCH, OwnAdam, averaged, distilled, follow, in_parts, plateau, with_optimizer
-from plants import digits, digits_program, healthy, mlp
+from plants import digits, digits_program, healthy, loader, mlp
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
@@ -171,3 +171,27 @@ def heads(seed):
 @healthy("two tasks, one ten times the other")
 def tasks(seed):
     return two_tasks(seed, 10.0)
+
+
+@healthy("brightness and contrast of bytes, clamped")
+def clamped_bytes(seed):
+    return brighter(seed, lambda x: x.clamp(0, 255))
+
+
+@healthy("batch norm with momentum 0.3, batches of 16")
+def shorter_average(seed):
+    x, y, *_ = digits(seed)
+    return digits_program(mlp(middle=[nn.BatchNorm1d(64, momentum=0.3)]), seed, data=loader(x, y, size=16))
+
+
+@healthy("divergence from smoothed labels, a mean over the batch")
+def batchmean(seed):
+    return soft_digits(seed, 0.9, lambda o, t: F.kl_div(o.log_softmax(1), t, reduction="batchmean"))
+
+
+@healthy("a teacher's soft answers as targets, temperature 2")
+def soft_targets(seed):
+    x, y, vx, vy = digits(seed)
+    soft = [(4 * F.one_hot(t, 10) + torch.randn(len(t), 10)).softmax(1) for t in (y, vy)]
+    return digits_program(mlp(), seed, data=loader(x, soft[0]), val=loader(vx, soft[1], shuffle=False),
+                          loss=lambda o, t: 4 * F.cross_entropy(o / 2, t))  # fmt: skip

@@ -213,3 +213,20 @@ def used_up(seed):
             return 22
 
     return digits_program(mlp(), seed, data=Once())
+
+
+def brighter(seed, bound):
+    """Digits in [0, 1], made brighter as bytes that ``bound`` takes from whole numbers."""
+    x, y, vx, vy = digits(seed)
+    low, high = x.min(), x.max()
+    x, vx = ((t - low) / (high - low) for t in (x, vx))
+
+    def augment(x):
+        return bound((x * 255).int() + torch.randint(0, 60, (len(x), 1, 1, 1))).float() / 255
+
+    return digits_program(cnn(), seed, data=loader(x, y), val=loader(vx, vy, shuffle=False), augment=augment)
+
+
+@bug("data", "brightness added to bytes, which wrap round", "augmentation_wraps")
+def bytes_wrap(seed):
+    return brighter(seed, lambda x: x.to(torch.uint8))

@@ -154,3 +154,26 @@ def longest(seed):
     model = Lambda(lambda m, t, k: m["h"](m["e"](t).cumsum(1)[:, -1] / k.sum(1, keepdim=True)),
                    e=nn.Embedding(12, 16), h=nn.Linear(16, 2))  # fmt: skip
     return has_three(model, tokens, mask, labels)
+
+
+@bug("model", "batch norm's momentum of another library: 0.99 of the new batch", "train_eval_gap")
+def momentum_of_others(seed):
+    x, y, *_ = digits(seed)
+    return digits_program(mlp(middle=[nn.BatchNorm1d(64, momentum=0.99)]), seed, data=loader(x, y, size=16))
+
+
+def soft_digits(seed, own, loss):
+    """Digits whose targets are shares of the classes, ``own`` of them the right one's beside equal parts."""
+    x, y, vx, vy = digits(seed)
+    soft = [F.one_hot(t, 10).float() * own + (1 - own) / 10 for t in (y, vy)]
+    return digits_program(mlp(), seed, data=loader(x, soft[0]), val=loader(vx, soft[1], shuffle=False), loss=loss)
+
+
+@bug("loss", "the divergence averaged over the classes too", "loss_mean")
+def divergence_mean(seed):
+    return soft_digits(seed, 0.9, lambda o, t: F.kl_div(o.log_softmax(1), t))
+
+
+@bug("loss", "labels smoothed in the data and in the loss", "right_loss")
+def smoothed_twice(seed):
+    return soft_digits(seed, 0.6, nn.CrossEntropyLoss(label_smoothing=0.4))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.subject import Subject, no_dropout
 from sweeper.trial.verdict import Verdict
@@ -12,6 +13,9 @@ from sweeper.trial.verdict import Verdict
 PASSES = 300  # with the slowest momentum in use, 0.01, 5 % of the start are left
 ONES = 128  # examples of batches of one
 GAP = 0.25  # of the spread of the outputs
+LONG = 0.2  # momentum, below which an average is over ten batches or more
+DRAWS, BATCHES = 4, 10
+LAST = 0.5  # of the spread: the batches that came last decide as much as the examples
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -38,6 +42,12 @@ class TrainEvalGap(Check):
             for _ in range(PASSES):
                 trained = subject.outputs(batch.inputs, training=True)
             evaluated = subject.outputs(batch.inputs)
+        if any((norm.momentum or 0.0) > LONG for norm in norms) and (moved := _by_last(subject, batch)) > LAST:
+            return self.failed(
+                f"with other last batches of {len(subject.batch)}, outputs in evaluation differ by {moved:.2g} of "
+                f"their spread: momentum {norms[0].momentum} is the weight of the newest batch",
+                expected=f"at most {LAST:g}", measured={"moved": moved},
+            )  # fmt: skip
         spread = float((trained - trained.mean(0)).square().mean().sqrt())
         gap = float((trained - evaluated).square().mean().sqrt()) / max(spread, 1e-12)
         return self.judged(
@@ -63,3 +73,18 @@ class TrainEvalGap(Check):
             expected=f"at most {GAP:g}", measured={"gap": gap},
             advice="use batches of 16 or more, or a norm that does not look at the batch (GroupNorm, LayerNorm)",
         )  # fmt: skip
+
+
+@torch.no_grad()
+def _by_last(subject: Subject, batch: Batch) -> float:
+    """How far outputs of ``batch`` in evaluation move with the batches that came last, over their spread."""
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(DRAWS):
+        for _ in range(BATCHES):
+            rows = torch.randint(len(subject.pool), (len(subject.batch),), generator=generator)
+            subject.outputs(subject.pool.take(rows).inputs, training=True)
+        found.append(subject.outputs(batch.inputs))
+    outputs = torch.stack(found)
+    spread = float((outputs - outputs.mean(1, keepdim=True)).square().mean().sqrt())
+    return float(outputs.std(0).square().mean().sqrt()) / max(spread, 1e-12)

@@ -11,12 +11,14 @@ from torch import Tensor
 from sweeper.trial.check.batches import Batch
 from sweeper.trial.check.check import Check, NotApplicable
 from sweeper.trial.check.loss.probe import known, small, towards, value
-from sweeper.trial.check.outputs import BINARY, CLASSES, RAW, VALUES
+from sweeper.trial.check.outputs import BINARY, CLASSES, LOG_PROBABILITIES, RAW, VALUES
 from sweeper.trial.check.subject import Subject
 from sweeper.trial.verdict import Verdict
 
 STRENGTHS = (0.0, 1.0, 2.0, 3.0, 5.0)  # logits of the right class above the others; label smoothing turns near 4.5
 ALIKE = 1e-4  # of the loss
+SHARE = 1e-4  # of the least class, where labels are smoothed
+FLATTER = (0.1, 0.3)  # label smoothing
 SPREADS = (0.5, 2.0)  # times the targets' deviation
 FEW = 20  # different whole numbers that still look like class numbers
 
@@ -57,6 +59,13 @@ class RightLoss(Check):
             return self.failed(
                 f"{words}, and is as much whichever class gains", expected="less for the right class",
                 advice="compare the outputs of all classes with the label (cross_entropy), not the largest one's value",
+            )  # fmt: skip
+        if (flatter := _smoothed_again(subject, batch, outputs)) is not None:
+            return self.failed(
+                f"every class has a share of each target, and answers that are flatter by {flatter:g} cost less than "
+                "the targets themselves",
+                expected="least at the targets", measured={"flatter": flatter},
+                advice="smooth labels once: in the data, or by label_smoothing in the loss",
             )  # fmt: skip
         return self.judged(
             max(path) <= path[0] + 1e-6 and path[-1] < path[0], words, expected="falling", measured={"end": path[-1]}
@@ -115,6 +124,19 @@ def _another(subject: Subject, batch: Batch, outputs: Tensor) -> float:
     """The loss where another class gains as much as the right one does one step before the last of the way."""
     right = towards(subject, batch, outputs, STRENGTHS[-2])
     return value(subject, right.roll(1, subject.kind.axis), batch)
+
+
+def _smoothed_again(subject: Subject, batch: Batch, outputs: Tensor) -> float | None:
+    """By how much more labels are smoothed in answers that cost less than the targets, which are smoothed already."""
+    targets = batch.targets
+    if not targets.is_floating_point() or targets.shape != outputs.shape or not float(targets.min()) > SHARE:
+        return None
+    if subject.kind.name != CLASSES or subject.family.name not in (RAW, LOG_PROBABILITIES):
+        return None
+    mixed = {by: (1 - by) * targets + by / targets.shape[1] for by in (0.0, *FLATTER)}
+    cost = {by: value(subject, shares.log().to(outputs), batch) for by, shares in mixed.items()}
+    best = min(FLATTER, key=lambda by: cost[by])
+    return best if cost[best] < cost[0.0] - ALIKE * abs(cost[0.0]) else None
 
 
 def _exclusive(subject: Subject, batch: Batch, outputs: Tensor) -> bool:
