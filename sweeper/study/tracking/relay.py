@@ -126,6 +126,7 @@ def run(
 
     def waiting() -> None:
         print(f"another relay is at work on {folder}; waiting for it to finish", file=sys.stderr)
+        say({"waits": True})
         while orders is not None and is_locked(folder / LOCK):
             if orders.ended(1.0):
                 break

@@ -36,7 +36,7 @@ class RelayProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._created = time.monotonic()
         self._buffer = b""
-        self._progress = ""
+        self._progress = "MLflow is asked which runs it has"
 
     @classmethod
     def tracking(cls, folder: Path, tracking: Tracking | None) -> RelayProcess:
@@ -81,7 +81,9 @@ class RelayProcess:
             if "error" in message:
                 say(f"tracking: {message['error']}")
             if "runs" in message:
-                self._progress = f"{message['runs']} of {message['of']}"
+                self._progress = f"MLflow has {message['runs']} of {message['of']} runs"
+            if "waits" in message:
+                self._progress = "another relay of this study brings its runs"
 
     def finish(self, say: Say) -> int:
         """Wait until MLflow has everything, or the relay has given up and said so; its exit code."""
@@ -98,7 +100,7 @@ class RelayProcess:
             self.poll(say)
             if time.monotonic() > due:
                 due += SAY_EVERY_S
-                say(f"tracking: MLflow has {self._progress or '0'} runs, finishing; Ctrl-C leaves the rest to {later}")
+                say(f"tracking: {self._progress}, finishing; Ctrl-C leaves the rest to {later}")
             time.sleep(0.02)
         self.poll(say)
         with suppress(BrokenPipeError):

@@ -201,7 +201,9 @@ def test_one_relay_at_a_time_and_one_bad_record_stops_no_other(project: Any) -> 
     second = subprocess.Popen([*SYNC, str(project.path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert second.stderr is not None
     assert "another relay is at work" in second.stderr.readline()
-    assert project.live().close() == 0, "its orchestrator died, so it waits for nothing"
+    third = project.live()
+    third.until(lambda line: line.get("waits"))
+    assert third.close() == 0, "its orchestrator died, so it waits for nothing"
 
     with sqlite3.connect(project.database, timeout=20) as db:  # somebody deletes the run in MLflow's page
         db.execute("UPDATE runs SET lifecycle_stage = 'deleted' WHERE name LIKE '0000 %'")
