@@ -139,15 +139,6 @@ def rotary_heads(seed):
     return {"model": model, "loss": nn.CrossEntropyLoss(), "data": (tokens, labels), "optimizer": adam(model, 3e-3)}
 
 
-@bug("loss", "cosine similarity over the batch", "loss_broadcast", "right_loss", "loss_mean")
-def cosine_axis(seed):
-    x, y, *_ = digits(seed)
-    to = F.normalize(torch.randn(10, 16, generator=torch.Generator().manual_seed(0)), dim=1)
-    model = mlp(outputs=16)
-    return {"model": model, "loss": lambda o, t: 1 - F.cosine_similarity(o, t, dim=0).mean(),
-            "data": loader(x, to[y]), "optimizer": adam(model)}  # fmt: skip
-
-
 @bug("model", "the mean over time of padded outputs divided by the longest length", "mask_used")
 def longest(seed):
     tokens, mask, _, labels = tokens_mask(seed)
