@@ -24,7 +24,7 @@ class TaskShares(Check):
     needs = ("model_runs", "loss_runs", "loss_mean")
 
     def measure(self, subject: Subject) -> Verdict:
-        """The gradient in the shared weights through each output that has a head of its own."""
+        """The gradient in the shared weights through each output that has a head of its own, and in the outputs."""
         raw = subject.forward(subject.batch.inputs, training=True)
         heads = [t for t in tensors_of(raw) if t.requires_grad and t.ndim and len(t) == len(subject.batch)]
         if not 2 <= len(heads) <= 8:
@@ -40,7 +40,10 @@ class TaskShares(Check):
         if not shared or not all(several):
             raise NotApplicable("no outputs with a head each on a shared body")
         sizes = [_norm([each[i] for i in shared]) for each in reached]
-        ratio = max(sizes) / max(min(sizes), 1e-30)
+        largest, least = (sizes.index(pick(sizes)) for pick in (max, min))
+        outputs = [_norm([g]) for _, g in kept]
+        # a head that starts near zero passes little on at first, whatever its task
+        ratio = min(of[largest] / max(of[least], 1e-30) for of in (sizes, outputs))
         return self.judged(
             ratio < LARGEST, "gradients in the shared weights through each output: "
             + ", ".join(f"{size:.3g}" for size in sizes),
