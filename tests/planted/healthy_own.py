@@ -13,8 +13,8 @@ from bugs.own_parts import (
     Swish,
     activated,
     blobs,
+    changing,
     cutmix,
-    decaying,
     mixed_in_step,
     mixup,
     product,
@@ -95,7 +95,7 @@ def clipped(seed):
 
 @healthy("own decay beside Adam's step")
 def decay(seed):
-    return decaying(seed, 1 - 1e-4)
+    return changing(seed, lambda p: (1 - 1e-4) * p)
 
 
 @healthy("own optimizer with decay")
@@ -106,26 +106,7 @@ def optimizer_with_decay(seed):
 
 @healthy("weights put back on a sphere after each step")
 def sphere(seed):
-    program = digits_program(mlp(), seed)
-    model, optimizer = program["model"], program["optimizer"]
-
-    def put_back():
-        with torch.no_grad():
-            for p in model.parameters():
-                if p.ndim > 1:
-                    p.copy_(F.normalize(p, dim=1))
-
-    def step(batch):
-        x, y = batch
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        put_back()
-        return loss
-
-    put_back()
-    return {**program, "step": step}
+    return changing(seed, lambda p: F.normalize(p, dim=1), before=True)
 
 
 @healthy("streams whose workers share the examples")

@@ -8,7 +8,7 @@ from collections import deque
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from bugs.own_parts import Swish, activated
+from bugs.own_parts import Swish, activated, changing
 from plants import adam, digits, digits_program, healthy, mlp
 from torch import nn
 from torch.autograd import Function
@@ -80,38 +80,14 @@ def spiking(seed):
     return digits_program(Net(), seed)
 
 
-def projected(seed, project):
-    """Adam, and a projection of the matrices before training and after each step."""
-    program = digits_program(mlp(), seed)
-    model, optimizer = program["model"], program["optimizer"]
-
-    @torch.no_grad()
-    def put_back():
-        for p in model.parameters():
-            if p.ndim > 1:
-                p.copy_(project(p))
-
-    def step(batch):
-        x, y = batch
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        optimizer.step()
-        put_back()
-        return loss
-
-    put_back()
-    return {**program, "step": step}
-
-
 @healthy("the largest singular value put back to 1 after each step")
 def singular(seed):
-    return projected(seed, lambda p: p / torch.linalg.matrix_norm(p, 2))
+    return changing(seed, lambda p: p / torch.linalg.matrix_norm(p, 2), before=True)
 
 
 @healthy("rows whose absolute values are put back to a sum of 4")
 def absolute(seed):
-    return projected(seed, lambda p: 4 * p / p.abs().sum(1, keepdim=True))
+    return changing(seed, lambda p: 4 * p / p.abs().sum(1, keepdim=True), before=True)
 
 
 class Drawn(IterableDataset):

@@ -129,10 +129,16 @@ class Decayed(torch.optim.Optimizer):
                 p.sub_(p.grad + group["sign"] * 1e-3 * p, alpha=group["lr"])
 
 
-def decaying(seed, factor):
-    """Adam, and a decay of the matrices in the step."""
+def changing(seed, change, *, before=False):
+    """Adam, and ``change`` of the matrices after each step of it, and ``before`` the first."""
     program = digits_program(mlp(), seed)
     model, optimizer = program["model"], program["optimizer"]
+
+    @torch.no_grad()
+    def change_all():
+        for p in model.parameters():
+            if p.ndim > 1:
+                p.copy_(change(p))
 
     def step(batch):
         x, y = batch
@@ -140,18 +146,17 @@ def decaying(seed, factor):
         loss = F.cross_entropy(model(x), y)
         loss.backward()
         optimizer.step()
-        with torch.no_grad():
-            for p in model.parameters():
-                if p.ndim > 1:
-                    p.mul_(factor)
+        change_all()
         return loss
 
+    if before:
+        change_all()
     return {**program, "step": step}
 
 
 @bug("optimisation", "own decay that grows", "decay_shrinks")
 def growing(seed):
-    return decaying(seed, 1 + 1e-4)
+    return changing(seed, lambda p: (1 + 1e-4) * p)
 
 
 @bug("optimisation", "own optimizer with a decay that grows", "decay_shrinks")
